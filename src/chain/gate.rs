@@ -1,0 +1,148 @@
+//! Which names found inside images may be opened.
+//!
+//! An image can name any file of the host as its backing file; whoever wrote the image may not be
+//! allowed to read it. By default only regular files below the folders that the user named, and
+//! the folder of the image itself, are opened. `json:` and `protocol:` names are never interpreted.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::text::Shown;
+
+/// The policy: folders (or single files) below which names in images may lead.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    roots: Vec<PathBuf>,
+}
+
+impl Gate {
+    /// A gate that lets nothing through.
+    pub fn closed() -> Self {
+        Self::default()
+    }
+
+    /// A gate for what the user named: folders with everything below, images with their folder.
+    pub fn for_paths<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
+        let mut gate = Self::closed();
+        for path in paths {
+            let path = path.as_ref();
+            gate.allow(if path.is_dir() { path } else { folder_of(path) });
+        }
+        gate
+    }
+
+    /// Also lets through what lies at or below `path`. A path that does not exist changes nothing.
+    pub fn allow(&mut self, path: &Path) {
+        if let Ok(real) = std::fs::canonicalize(path)
+            && !self.roots.contains(&real)
+        {
+            self.roots.push(real);
+        }
+    }
+
+    /// Where the backing name `name` of the image at `referrer` leads: the real path of an existing
+    /// regular file that the gate allows.
+    ///
+    /// Fails with [`Kind::Gate`] when the name is not a plain file name or leads outside, and with
+    /// [`Kind::NotFound`] when there is no such file.
+    pub fn resolve(&self, referrer: &Path, name: &OsStr) -> Result<PathBuf> {
+        let shown = Shown::bytes(name.as_bytes());
+        if let Some(scheme) = scheme(name) {
+            return Err(Error::new(
+                Kind::Gate,
+                format!(
+                    "backing name \"{shown}\" is a {} reference; only plain file names are followed",
+                    Shown::bytes(scheme)
+                ),
+            )
+            .at(referrer));
+        }
+        let literal = folder_of(referrer).join(Path::new(name));
+        let real = std::fs::canonicalize(&literal).map_err(|e| {
+            Error::io(format!("backing file \"{shown}\" cannot be reached"), e)
+                .at(referrer)
+                .remedy("put the file back, or tell the image where it is now with rebase --unsafe")
+        })?;
+        let outside =
+            |why: &str| Error::new(Kind::Gate, format!("backing file \"{shown}\" {why}")).at(referrer);
+        if ["/proc", "/dev", "/sys"].iter().any(|p| real.starts_with(p)) {
+            return Err(outside("is not a file of an ordinary file system"));
+        }
+        let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
+        if !meta.is_file() {
+            return Err(outside("is not a regular file"));
+        }
+        if !self.roots.iter().any(|root| real.starts_with(root)) {
+            let folder = folder_of(&real);
+            return Err(outside("lies outside the folders that were named")
+                .remedy(format!("allow it with --allow {}", Shown::path(folder))));
+        }
+        Ok(real)
+    }
+}
+
+/// The folder a file lies in; the current one for a bare name.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    }
+}
+
+/// The protocol part of a name as QEMU understands it: letters, digits and a few signs up to a
+/// colon that comes before any slash.
+fn scheme(name: &OsStr) -> Option<&[u8]> {
+    let bytes = name.as_bytes();
+    let colon = bytes.iter().position(|b| *b == b':')?;
+    let head = bytes.get(..colon)?;
+    (!head.contains(&b'/')).then_some(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_files_are_refused_unopened() {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = Gate::for_paths([dir.path()]);
+        let image = dir.path().join("a.qcow2");
+        for name in [
+            "json:{\"driver\":\"raw\"}",
+            "nbd://host/x",
+            "fd:3",
+            "file:b",
+            "/dev/zero",
+            "/proc/self/exe",
+            "/etc/passwd",
+        ] {
+            let error = gate.resolve(&image, OsStr::new(name)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Gate, "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_symlink_out_of_the_folder_is_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::write(elsewhere.path().join("base"), b"x").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("base"), dir.path().join("link")).unwrap();
+        let mut gate = Gate::for_paths([dir.path()]);
+        let image = dir.path().join("a.qcow2");
+        let error = gate.resolve(&image, OsStr::new("link")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Gate);
+        assert!(error.what_to_do().unwrap().contains("--allow"));
+        gate.allow(elsewhere.path());
+        assert!(gate.resolve(&image, OsStr::new("link")).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_not_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = Gate::for_paths([dir.path()]);
+        let error = gate.resolve(&dir.path().join("a"), OsStr::new("gone")).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,149 @@
+//! Opening an image with everything below it.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Gate, StateSpec, View, ViewSpec};
+use crate::error::{Error, Kind, Place, Result};
+use crate::image::{self, Format, Image, State};
+use crate::storage::{Access, File, Lock, RealFile};
+use crate::text::Shown;
+
+/// Deepest chain that is followed. QEMU itself becomes unusable long before.
+pub const MAX_DEPTH: usize = 256;
+
+/// How images are opened: through which gate, with which format, under which locks.
+#[derive(Debug, Clone, Default)]
+pub struct Opener {
+    /// Which names in images may be followed.
+    pub gate: Gate,
+    /// The format of the top image, when it must not be probed.
+    pub format: Option<Format>,
+    /// Read although somebody may be writing (the result may be stale or torn).
+    pub force_share: bool,
+}
+
+/// One image of a chain.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Real path.
+    pub path: PathBuf,
+    /// The image.
+    pub image: Arc<dyn Image>,
+    // Held as long as anyone reads the layer, so that nobody changes it underneath.
+    _lock: Option<Arc<Lock>>,
+}
+
+impl Layer {
+    /// A layer without a lock, for images in memory and for planning (which must not block a
+    /// running guest; a job checks again under its own locks).
+    pub fn new(path: PathBuf, image: Arc<dyn Image>) -> Self {
+        Self { path, image, _lock: None }
+    }
+}
+
+/// An image and its backing files, top first.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    layers: Arc<[Layer]>,
+}
+
+impl Opener {
+    /// Opens with a gate for the folder of `path`, probing its format.
+    pub fn for_path(path: &Path) -> Self {
+        Self { gate: Gate::for_paths([path]), ..Self::default() }
+    }
+
+    /// Opens the image at `path` and everything below it, for reading, under read locks.
+    ///
+    /// Fails when a backing file is missing or not allowed, when the chain loops or is deeper than
+    /// [`MAX_DEPTH`], when another process writes one of the files, or when a file is damaged.
+    pub fn open(&self, path: &Path) -> Result<Chain> {
+        let mut seen = HashSet::new();
+        let mut layers: Vec<Layer> = Vec::new();
+        let mut next = Some((path.to_path_buf(), self.format));
+        while let Some((path, format)) = next.take() {
+            if layers.len() == MAX_DEPTH {
+                return Err(Error::corrupt(format!("chain deeper than {MAX_DEPTH} images")).at(&path));
+            }
+            let layer = self.layer(&path, format)?;
+            if !seen.insert(layer.image.file().id()) {
+                return Err(Error::corrupt("backing chain loops back to this file").at(&path));
+            }
+            if let Some(backing) = layer.image.backing() {
+                let format = backing.format.as_deref().map(known_format).transpose().at(&layer.path)?;
+                next = Some((self.gate.resolve(&layer.path, &backing.name)?, format));
+            }
+            layers.push(layer);
+        }
+        Ok(Chain { layers: layers.into() })
+    }
+
+    /// Opens the view that `spec` names.
+    pub fn open_view(&self, spec: &ViewSpec) -> Result<View> {
+        let chain = self.open(&spec.path)?;
+        let state = chain.find_state(&spec.state)?;
+        Ok(chain.view(state))
+    }
+
+    fn layer(&self, path: &Path, format: Option<Format>) -> Result<Layer> {
+        let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+        let lock = match self.force_share {
+            true => None,
+            false => Some(Arc::new(Lock::acquire(file.clone(), Access::Read)?)),
+        };
+        let image = image::open(file, format)?;
+        Ok(Layer { path: path.to_path_buf(), image, _lock: lock })
+    }
+}
+
+fn known_format(name: &str) -> Result<Format> {
+    Format::from_name(name).ok_or_else(|| {
+        Error::unsupported(format!("backing format \"{}\" is not one of raw, qcow2, qed", Shown::new(name)))
+    })
+}
+
+impl Chain {
+    /// A chain of these layers, top first. At least one is needed.
+    pub fn from_layers(layers: Vec<Layer>) -> Self {
+        Self { layers: layers.into() }
+    }
+
+    /// The layers, top first; never empty.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The image on top.
+    pub fn top(&self) -> &Layer {
+        &self.layers[0]
+    }
+
+    /// One state of the top image through the chain.
+    pub fn view(&self, state: State) -> View {
+        View::new(self.layers.clone(), state)
+    }
+
+    /// The chain below the top image; `None` for a base.
+    pub fn below(&self) -> Option<Chain> {
+        (self.layers.len() > 1).then(|| Self { layers: self.layers[1..].into() })
+    }
+
+    /// The state of the top image that `spec` names.
+    pub fn find_state(&self, spec: &StateSpec) -> Result<State> {
+        let snapshots = self.top().image.snapshots();
+        let matches: Vec<usize> = match spec {
+            StateSpec::Active => return Ok(State::Active),
+            StateSpec::Id(id) => (0..snapshots.len()).filter(|i| snapshots[*i].id == *id).collect(),
+            StateSpec::Name(name) => (0..snapshots.len()).filter(|i| snapshots[*i].name == *name).collect(),
+        };
+        match matches.as_slice() {
+            [one] => Ok(State::Snapshot(*one)),
+            [] => Err(Error::new(Kind::NotFound, format!("no snapshot {spec}")).at(&self.top().path)),
+            _ => Err(Error::new(Kind::Usage, format!("several snapshots are called {spec}"))
+                .at(&self.top().path)
+                .remedy("name it by id: IMAGE@#ID")),
+        }
+    }
+}

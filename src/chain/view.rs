@@ -1,0 +1,181 @@
+//! What a guest reads: one state of an image through its whole chain.
+
+use std::sync::Arc;
+
+use super::Layer;
+use crate::error::{Error, Kind, Place, Result};
+use crate::image::{Extent, ExtentKind, State};
+use crate::units::Guest;
+
+/// One state of an image, readable through its backing files. Cheap to clone; usable from several
+/// threads.
+#[derive(Debug, Clone)]
+pub struct View {
+    layers: Arc<[Layer]>,
+    state: State,
+}
+
+/// A run of a view that one layer answers in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewExtent {
+    /// First guest byte.
+    pub start: Guest,
+    /// Length in bytes, never 0.
+    pub len: u64,
+    /// Which layer answers, 0 on top. For a run that no layer holds: the deepest one that was asked.
+    pub depth: usize,
+    /// What it answers; [`ExtentKind::Unallocated`] when no layer holds the run (it reads as zeros).
+    pub kind: ExtentKind,
+}
+
+impl ViewExtent {
+    /// First guest byte after the run.
+    pub fn end(&self) -> u64 {
+        self.start.0 + self.len
+    }
+
+    /// Whether the run is known to read as zeros without reading it.
+    pub fn reads_zero(&self) -> bool {
+        matches!(self.kind, ExtentKind::Zero { .. } | ExtentKind::Unallocated)
+    }
+
+    fn joins(&self, next: &Self) -> bool {
+        let contiguous = match self.kind {
+            ExtentKind::Compressed { .. } => false,
+            kind => kind.advance(self.len) == next.kind,
+        };
+        contiguous && self.depth == next.depth && self.end() == next.start.0
+    }
+}
+
+impl View {
+    pub(super) fn new(layers: Arc<[Layer]>, state: State) -> Self {
+        Self { layers, state }
+    }
+
+    /// Bytes a guest sees. A snapshot has its own size, which can differ from the image's.
+    pub fn size(&self) -> u64 {
+        self.layers[0].image.virtual_size(self.state)
+    }
+
+    /// The layers, top first.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Which state of the top image this is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The state of the layer at `depth`: that of the view on top, active below.
+    fn state_at(&self, depth: usize) -> State {
+        if depth == 0 { self.state } else { State::Active }
+    }
+
+    /// The runs between `from` and `to` (cut at the size of the view), coalesced.
+    pub fn extents(&self, from: u64, to: u64) -> Extents<'_> {
+        Extents { view: self, at: from, end: to.min(self.size()), held: None, failed: false }
+    }
+
+    /// One run at `at`, at most `max` bytes, not coalesced.
+    ///
+    /// A backing file shorter than its overlay answers nothing beyond its end: zeros, as in QEMU.
+    pub fn extent_at(&self, at: Guest, max: u64) -> Result<ViewExtent> {
+        let mut len = max.min(self.size().saturating_sub(at.0));
+        for (depth, layer) in self.layers.iter().enumerate() {
+            let state = self.state_at(depth);
+            let size = layer.image.virtual_size(state);
+            if at.0 >= size {
+                return Ok(ViewExtent { start: at, len, depth, kind: ExtentKind::Zero { host: None } });
+            }
+            let ends_inside = size - at.0 < len;
+            let Extent { len: run, kind, .. } =
+                layer.image.extent_at(state, at, len.min(size - at.0)).at(&layer.path)?;
+            if run == 0 {
+                return Err(Error::new(Kind::Internal, "an image answered with an empty run").at(&layer.path));
+            }
+            if kind.is_allocated() {
+                return Ok(ViewExtent { start: at, len: run.min(len), depth, kind });
+            }
+            len = len.min(run);
+            debug_assert!(len > 0 || ends_inside);
+        }
+        let depth = self.layers.len() - 1;
+        Ok(ViewExtent { start: at, len, depth, kind: ExtentKind::Unallocated })
+    }
+
+    /// Whether the top image itself (not a backing file) decides what is read at `at`, and for how
+    /// many bytes, at most `max`, that stays so.
+    pub fn allocated(&self, at: Guest, max: u64) -> Result<(bool, u64)> {
+        let max = max.min(self.size().saturating_sub(at.0));
+        let extent = self.layers[0].image.extent_at(self.state, at, max).at(&self.layers[0].path)?;
+        Ok((extent.kind.is_allocated(), extent.len))
+    }
+
+    /// Reads guest bytes; returns how many, fewer than asked only at the end of the view.
+    pub fn read_at(&self, at: Guest, buf: &mut [u8]) -> Result<usize> {
+        let end = at.0.saturating_add(buf.len() as u64).min(self.size());
+        let mut pos = at.0;
+        while pos < end {
+            let extent = self.extent_at(Guest(pos), end - pos)?;
+            let from = (pos - at.0) as usize;
+            let part = &mut buf[from..from + extent.len as usize];
+            self.read_extent(&extent, 0, part)?;
+            pos += extent.len;
+        }
+        Ok(end.saturating_sub(at.0) as usize)
+    }
+
+    /// Fills `buf` from `skip` bytes into a run that this view returned.
+    pub fn read_extent(&self, extent: &ViewExtent, skip: u64, buf: &mut [u8]) -> Result<()> {
+        if extent.reads_zero() {
+            buf.fill(0);
+            return Ok(());
+        }
+        let layer = &self.layers[extent.depth];
+        if let Some(how) = layer.image.encryption() {
+            let how = format!("{how:?}").to_uppercase();
+            return Err(Error::unsupported(format!("content is encrypted ({how}) and cannot be read"))
+                .at(&layer.path));
+        }
+        let run = Extent { start: extent.start, len: extent.len, kind: extent.kind };
+        layer.image.read(&run, skip, buf).at(&layer.path)
+    }
+}
+
+/// Runs of a view in guest order. Stops after the first error.
+pub struct Extents<'a> {
+    view: &'a View,
+    at: u64,
+    end: u64,
+    held: Option<ViewExtent>,
+    failed: bool,
+}
+
+impl Iterator for Extents<'_> {
+    type Item = Result<ViewExtent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.failed && self.at < self.end {
+            match self.view.extent_at(Guest(self.at), self.end - self.at) {
+                Err(e) => {
+                    self.failed = true;
+                    return Some(Err(e));
+                }
+                Ok(run) => {
+                    self.at = run.end();
+                    match &mut self.held {
+                        Some(held) if held.joins(&run) => held.len += run.len,
+                        held => {
+                            if let Some(done) = held.replace(run) {
+                                return Some(Ok(done));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if self.failed { None } else { self.held.take().map(Ok) }
+    }
+}

@@ -1,0 +1,160 @@
+//! How far a job is: a small value that faces poll, never more often than they draw.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// What a job is doing right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Taking locks and checking that nothing changed since planning.
+    Preparing,
+    /// Moving data.
+    Copying,
+    /// Waiting for the disk.
+    Syncing,
+    /// Changing references and emptying or trashing what is no longer needed.
+    Finishing,
+    /// Counting references of what was written.
+    Verifying,
+    /// Asked to stop; on its way to a safe point.
+    Cancelling,
+    /// Over.
+    Done,
+}
+
+impl Phase {
+    /// One word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Copying => "copying",
+            Self::Syncing => "syncing",
+            Self::Finishing => "finishing",
+            Self::Verifying => "verifying",
+            Self::Cancelling => "cancelling",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// A moment of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Step it is at, from 0.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Guest bytes done.
+    pub done: u64,
+    /// Guest bytes in all.
+    pub total: u64,
+    /// Time since the start.
+    #[serde(serialize_with = "as_seconds")]
+    pub elapsed: Duration,
+}
+
+fn as_seconds<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(d.as_secs_f64())
+}
+
+impl Snapshot {
+    /// Part done, 0 to 1; below 1 until the last sync is over.
+    pub fn fraction(&self) -> f64 {
+        if self.phase == Phase::Done {
+            return 1.0;
+        }
+        let part = if self.total == 0 { 0.0 } else { self.done as f64 / self.total as f64 };
+        part.min(0.999)
+    }
+
+    /// Mean bytes a second so far.
+    pub fn rate(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.done as f64 / seconds } else { 0.0 }
+    }
+
+    /// Time left, once three seconds of experience allow a guess.
+    pub fn eta(&self) -> Option<Duration> {
+        if self.elapsed < Duration::from_secs(3) || self.done == 0 || self.phase == Phase::Done {
+            return None;
+        }
+        let left = self.total.saturating_sub(self.done) as f64;
+        Duration::try_from_secs_f64(left / self.rate()).ok()
+    }
+}
+
+/// Shared between the worker, which reports, and the faces, which look and may ask to stop.
+#[derive(Debug)]
+pub struct Progress {
+    started: Instant,
+    phase: Mutex<Phase>,
+    step: AtomicUsize,
+    steps: usize,
+    done: AtomicU64,
+    total: u64,
+    cancel: AtomicBool,
+    over: Mutex<Option<Duration>>,
+}
+
+impl Progress {
+    /// Nothing done of `steps` steps and `total` guest bytes.
+    pub fn new(steps: usize, total: u64) -> Self {
+        Self {
+            started: Instant::now(),
+            phase: Mutex::new(Phase::Preparing),
+            step: AtomicUsize::new(0),
+            steps,
+            done: AtomicU64::new(0),
+            total,
+            cancel: AtomicBool::new(false),
+            over: Mutex::new(None),
+        }
+    }
+
+    /// Where it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let phase = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = *self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let cancelling = self.cancelled() && phase != Phase::Done;
+        Snapshot {
+            phase: if cancelling { Phase::Cancelling } else { phase },
+            step: self.step.load(Ordering::Relaxed),
+            steps: self.steps,
+            done: self.done.load(Ordering::Relaxed).min(self.total),
+            total: self.total,
+            elapsed: over.unwrap_or_else(|| self.started.elapsed()),
+        }
+    }
+
+    /// Asks the worker to stop at the next safe point. Idempotent.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        if phase == Phase::Done {
+            self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(self.started.elapsed());
+        }
+    }
+
+    pub(crate) fn at_step(&self, step: usize) {
+        self.step.store(step, Ordering::Relaxed);
+    }
+
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,365 @@
+//! A plan as plain data: the same value is printed by `--dry-run`, drawn by the plan screen and
+//! run by a job.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::Kind;
+use crate::forest::Forest;
+use crate::image::Format;
+use crate::storage::FileId;
+
+/// What an operation will do, before it does it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Name of the operation, as on the command line (`commit`).
+    pub operation: &'static str,
+    /// One line for people: `commit Snap-2.qcow2 into Snap-1.qcow2`.
+    pub title: String,
+    /// The views whose content changes, as the user would write them. Every other view is kept.
+    pub views_changed: Vec<String>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What it costs.
+    pub cost: Cost,
+    /// Why it may need more consent, or cannot be done.
+    pub hazards: Vec<Hazard>,
+    /// How it can be undone, one sentence.
+    pub undo: String,
+    /// The nearest qemu-img commands, where such exist.
+    pub qemu_img: Vec<String>,
+    /// The forest as it is.
+    pub before: Forest,
+    /// The forest as it will be.
+    pub after: Forest,
+    /// Data flows to draw between the two figures.
+    pub flows: Vec<Flow>,
+    /// The files the plan was made for, so that a job can see that nothing changed meanwhile.
+    pub files: Vec<FileState>,
+}
+
+/// An arrow of the plan's figure: data of `from` goes into `into`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Flow {
+    /// Image whose data moves.
+    pub from: PathBuf,
+    /// Image it moves into.
+    pub into: PathBuf,
+    /// `commit data`, `protect`, `stream data`.
+    pub label: &'static str,
+}
+
+/// What a file looked like when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileState {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Device and inode.
+    pub id: FileId,
+    /// Length in bytes.
+    pub len: u64,
+    /// Modification time, seconds and nanoseconds since 1970.
+    pub modified: (i64, i64),
+    /// Hash of the first 4 KiB.
+    pub head: u64,
+    /// Whether the plan changes it (otherwise it is only read).
+    pub changes: bool,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// Copies guest ranges of a view into an image.
+    Copy(Copy),
+    /// Changes the backing file (and its recorded format) of an image: one sector.
+    Relink {
+        /// The image whose header changes.
+        image: PathBuf,
+        /// The name to record, relative or absolute.
+        backing: String,
+        /// The format to record.
+        format: Format,
+    },
+    /// Drops the clusters that read the same without them, and gives the space back.
+    Compact {
+        /// The image.
+        image: PathBuf,
+    },
+    /// Moves a file that nothing names any more to the trash beside it.
+    Trash {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Counts every reference of an image that was written.
+    Verify {
+        /// The image.
+        image: PathBuf,
+    },
+}
+
+/// A copy of guest data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Copy {
+    /// How the target treats what it already has.
+    pub mode: CopyMode,
+    /// The image whose view is read.
+    pub from: PathBuf,
+    /// The image that is written, in its active state.
+    pub into: PathBuf,
+    /// The layer whose allocated ranges are copied (for `fill`: the ranges that will change).
+    pub ranges_of: PathBuf,
+    /// Virtual size the target must have before the copy.
+    pub grow_to: Option<u64>,
+    /// Guest bytes moved, in whole clusters of the target.
+    pub data_bytes: u64,
+    /// Guest bytes that become zeros without data being written.
+    pub zero_bytes: u64,
+}
+
+/// How a copy treats what the target already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyMode {
+    /// Only what the target leaves unallocated; changes no view.
+    Fill,
+    /// Replaces what is there; the target's view is named by the plan.
+    Overwrite,
+}
+
+/// What a plan costs. Bytes as the storage floor will count them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Bytes read from images.
+    pub read_bytes: u64,
+    /// Bytes written to images, metadata included.
+    pub write_bytes: u64,
+    /// Bytes given back to the file system at once.
+    pub freed_bytes: u64,
+    /// Bytes given back when the trash is emptied as well.
+    pub freed_after_trash_bytes: u64,
+    /// The most extra space needed at any moment, on the fullest file system.
+    pub peak_extra_bytes: u64,
+    /// Whether the figures are exact; otherwise each is an upper bound.
+    pub exact: bool,
+}
+
+/// How serious a hazard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HazardSeverity {
+    /// Worth knowing.
+    Info,
+    /// Worth reading before saying yes.
+    Warning,
+    /// Needs consent by name, or cannot be done.
+    Danger,
+}
+
+/// Why a plan needs more consent, or cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hazard {
+    /// Which sort.
+    pub kind: HazardKind,
+    /// How serious.
+    pub severity: HazardSeverity,
+    /// One sentence, safe to print.
+    pub message: String,
+}
+
+/// The sorts of hazard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HazardKind {
+    /// Other images read through a file that changes; they are protected first.
+    OtherChildren,
+    /// Internal snapshots read through a file that changes and cannot be protected yet.
+    SnapshotsReadThrough,
+    /// A raw file is overwritten in place.
+    InPlace,
+    /// Another process holds a file.
+    InUse,
+    /// Not enough room on the file system.
+    NoSpace,
+    /// Images outside the scanned folders may depend on this too.
+    OtherFolders,
+    /// A file has several names, of which the plan changes one.
+    HardLinks,
+    /// Virtual sizes differ.
+    SizeDiffers,
+    /// The backing format was not recorded.
+    BackingFormat,
+    /// An image is dirty, corrupt, encrypted or uses a feature that cannot be written.
+    Unsupported,
+    /// Persistent dirty bitmaps that the operation cannot keep.
+    BitmapsLost,
+    /// There is no way back.
+    NoUndo,
+    /// An image in the chain is damaged or missing.
+    Broken,
+}
+
+/// What it takes to run a plan in spite of a hazard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nothing.
+    None,
+    /// `--accept KIND`, or typing the name in the TUI.
+    ByName,
+    /// It cannot run; the kind is the failure it would end in.
+    Never(Kind),
+}
+
+impl HazardKind {
+    /// Every kind, for the list in the help and the man page.
+    pub const ALL: [Self; 13] = [
+        Self::OtherChildren,
+        Self::SnapshotsReadThrough,
+        Self::InPlace,
+        Self::InUse,
+        Self::NoSpace,
+        Self::OtherFolders,
+        Self::HardLinks,
+        Self::SizeDiffers,
+        Self::BackingFormat,
+        Self::Unsupported,
+        Self::BitmapsLost,
+        Self::NoUndo,
+        Self::Broken,
+    ];
+
+    /// Its name for `--accept` and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OtherChildren => "other-children",
+            Self::SnapshotsReadThrough => "snapshots-read-through",
+            Self::InPlace => "in-place",
+            Self::InUse => "in-use",
+            Self::NoSpace => "no-space",
+            Self::OtherFolders => "other-folders",
+            Self::HardLinks => "hard-links",
+            Self::SizeDiffers => "size-differs",
+            Self::BackingFormat => "backing-format",
+            Self::Unsupported => "unsupported",
+            Self::BitmapsLost => "bitmaps-lost",
+            Self::NoUndo => "no-undo",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The severity every hazard of this kind has.
+    pub fn severity(self) -> HazardSeverity {
+        match self {
+            Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren => HazardSeverity::Info,
+            Self::InPlace | Self::BackingFormat => HazardSeverity::Warning,
+            _ => HazardSeverity::Danger,
+        }
+    }
+
+    /// One line of help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::OtherChildren => {
+                "other images read through a file that changes; they get their own copy first"
+            }
+            Self::SnapshotsReadThrough => {
+                "internal snapshots read through a file that changes and cannot be protected yet"
+            }
+            Self::InPlace => {
+                "a raw file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
+            }
+            Self::InUse => "another process holds a file",
+            Self::NoSpace => "the file system has not enough room",
+            Self::OtherFolders => "images outside the scanned folders may depend on a changed file too",
+            Self::HardLinks => "a file has several names; only one of them is followed",
+            Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
+            Self::BackingFormat => {
+                "a backing format was not recorded; it is taken from the file and recorded now"
+            }
+            Self::Unsupported => "an image is in a state, or uses a feature, that cannot be written",
+            Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
+            Self::NoUndo => "there is no way back",
+            Self::Broken => "an image in the chain is damaged or missing",
+        }
+    }
+
+    /// What it takes to go on in spite of it.
+    pub fn consent(self) -> Consent {
+        match self {
+            Self::SnapshotsReadThrough | Self::Unsupported | Self::Broken => {
+                Consent::Never(Kind::Unsupported)
+            }
+            Self::InUse => Consent::Never(Kind::InUse),
+            Self::NoSpace => Consent::Never(Kind::NoSpace),
+            Self::BitmapsLost | Self::NoUndo | Self::HardLinks => Consent::ByName,
+            _ => Consent::None,
+        }
+    }
+}
+
+impl fmt::Display for HazardKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Hazard {
+    /// A hazard of `kind` about something; `message` must be safe to print.
+    pub fn new(kind: HazardKind, message: impl Into<String>) -> Self {
+        Self { kind, severity: kind.severity(), message: message.into() }
+    }
+}
+
+impl Plan {
+    /// The first hazard that forbids running at all, with the failure it would end in. Missing
+    /// space wins over everything else.
+    pub fn forbidden(&self) -> Option<(&Hazard, Kind)> {
+        let never = |h: &Hazard| match h.kind.consent() {
+            Consent::Never(kind) => Some(kind),
+            _ => None,
+        };
+        let mut all: Vec<_> = self.hazards.iter().filter_map(|h| Some((h, never(h)?))).collect();
+        all.sort_by_key(|(_, kind)| *kind != Kind::NoSpace);
+        all.into_iter().next()
+    }
+
+    /// Hazards that need consent by name and are not in `accepted`.
+    pub fn unaccepted(&self, accepted: &[HazardKind]) -> Vec<&Hazard> {
+        let needs = |h: &&Hazard| h.kind.consent() == Consent::ByName && !accepted.contains(&h.kind);
+        self.hazards.iter().filter(needs).collect()
+    }
+}
+
+impl Step {
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        use crate::text::{Shown, human_size};
+        let name =
+            |p: &PathBuf| Shown::new(&p.file_name().unwrap_or(p.as_os_str()).to_string_lossy()).into_string();
+        match self {
+            Self::Copy(c) => {
+                let size = human_size(c.data_bytes);
+                let grow = c.grow_to.map(|s| format!(", grown to {}", human_size(s))).unwrap_or_default();
+                match c.mode {
+                    CopyMode::Overwrite => {
+                        format!("copy {size} of {} into {}{grow}", name(&c.ranges_of), name(&c.into))
+                    }
+                    CopyMode::Fill => format!(
+                        "protect {}: {size} of its own copy of what {} will change",
+                        name(&c.into),
+                        name(&c.ranges_of)
+                    ),
+                }
+            }
+            Self::Relink { image, backing, format } => {
+                format!("relink {} to {} ({format})", name(image), Shown::new(backing))
+            }
+            Self::Compact { image } => format!("empty {}: everything in it is in its base now", name(image)),
+            Self::Trash { file } => format!("move {} to the trash", name(file)),
+            Self::Verify { image } => format!("verify the structure of {}", name(image)),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Bytes: the [`File`] trait and its three implementations.
+//!
+//! The floor under everything. It knows nothing of formats; no other floor touches image bytes
+//! except through it. Real files ([`RealFile`]), memory ([`MemFile`]) and a recorder for crash
+//! tests ([`Recorder`]) behave the same, so a test can cut the power between any two writes.
+//!
+//! The only `unsafe` of the crate is in `sys.rs`: three system calls that no safe wrapper offers.
+
+mod copy;
+mod locks;
+mod mem;
+mod owner;
+mod real;
+mod recorder;
+mod sys;
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+pub use copy::{copy_range, read_exact_or_zero};
+pub use locks::{Access, Holder, Lock, LockState, probe_locks};
+pub use mem::MemFile;
+pub use real::{RealFile, free_space, sync_dir};
+pub use recorder::{Event, Recorder, Trace, apply_event};
+
+use crate::error::Result;
+
+/// Which file this is, whatever its name: device and inode, as two views of one file agree on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct FileId {
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+/// One file's bytes. All calls are positional and may come from several threads.
+///
+/// Offsets and lengths are bytes. Nothing is durable before [`sync`](File::sync) returns.
+pub trait File: Send + Sync {
+    /// The name the file was opened under; for messages only.
+    fn path(&self) -> &Path;
+
+    /// Device and inode.
+    fn id(&self) -> FileId;
+
+    /// Current length in bytes.
+    fn len(&self) -> Result<u64>;
+
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads up to `buf.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// Writes all of `buf`, growing the file when needed.
+    fn write_at(&self, offset: u64, buf: &[u8]) -> Result<()>;
+
+    /// Truncates, or extends with a hole.
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Gives the range back to the file system; it reads as zeros afterwards. The length of the
+    /// file does not change. Where the file system cannot, zeros are written.
+    fn punch(&self, offset: u64, len: u64) -> Result<()>;
+
+    /// Makes everything written so far durable, metadata included.
+    fn sync(&self) -> Result<()>;
+
+    /// The first range at or after `offset` that may hold data, `None` when only holes follow.
+    /// A file system without holes reports the rest of the file.
+    fn data_range(&self, offset: u64) -> Result<Option<std::ops::Range<u64>>>;
+
+    /// Bytes the file occupies on its file system.
+    fn disk_size(&self) -> Result<u64>;
+
+    /// The descriptor, for calls that the kernel can do better than we (copy, reflink).
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
