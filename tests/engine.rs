@@ -78,6 +78,8 @@ fn change(file: &Arc<dyn File>, model: &mut Vec<u8>, random: &mut Random) {
         } else {
             let mut bytes = vec![random.next() as u8 | 1; (n * unit) as usize];
             bytes[0] = random.next() as u8;
+            // Behind the end of the disk there must be zeros, for the day it grows.
+            bytes[range.len()..].fill(0);
             write(&mut writer, at * unit, &bytes);
             model[range.clone()].copy_from_slice(&bytes[..range.len()]);
         }

@@ -90,7 +90,8 @@ pub trait Target: Send {
     /// Virtual size the image will have, in bytes.
     fn size(&self) -> u64;
 
-    /// Makes the virtual disk at least `size` bytes long.
+    /// Makes the virtual disk at least `size` bytes long. What the last old unit holds behind the
+    /// old size, and what a longer backing file has there, is the caller's to cover.
     fn grow(&mut self, size: u64) -> Result<()>;
 
     /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
