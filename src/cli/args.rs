@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind};
 use crate::image::Format;
 use crate::plan::HazardKind;
-use crate::units::parse_size;
 
 use super::exit::Verb;
+use super::values::{Watch, When, format, hazard, size};
 
 /// Tends herds of copy-on-write disk images: qcow2, QED and raw chains as one forest.
 #[derive(Debug, Parser)]
@@ -68,14 +68,6 @@ pub(super) struct Global {
     /// Say nothing that was not asked for
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-}
-
-/// When something is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum When {
-    Auto,
-    Always,
-    Never,
 }
 
 /// How far names found inside images may lead.
@@ -233,15 +225,6 @@ pub(super) struct Changing {
     pub(super) json: bool,
 }
 
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Watch {
-    Auto,
-    Bar,
-    Json,
-    None,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct Commit {
     /// The image to merge down
@@ -297,26 +280,11 @@ impl Cli {
 
     /// A path before a command means that one of the two was not meant.
     pub(super) fn no_stray_paths(&self) -> crate::error::Result<()> {
-        match (&self.command, self.paths.first()) {
+        match (&self.command, self.paths.first().or(self.opening.allow.first())) {
             (Some(_), Some(path)) => Err(Error::new(Kind::Usage, "a path was given before the command")
                 .at(path)
                 .remedy("put the command first; a path that is called like a command is written ./NAME")),
             _ => Ok(()),
         }
     }
-}
-
-fn format(name: &str) -> Result<Format, String> {
-    Format::from_name(name).ok_or_else(|| "not one of raw, qcow2, qed".to_owned())
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    parse_size(text).ok_or_else(|| "not a size: a number, then k, M, G, T or nothing".to_owned())
-}
-
-fn hazard(name: &str) -> Result<HazardKind, String> {
-    HazardKind::ALL
-        .into_iter()
-        .find(|kind| kind.name() == name)
-        .ok_or_else(|| "no such hazard; `cowherd help hazards` lists them".to_owned())
 }

@@ -26,6 +26,7 @@ mod progress;
 mod snapshot;
 mod table;
 mod tree;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use serde::Serialize;
 
-use super::args::{Global, When};
+use super::args::Global;
+use super::values::When;
 
 /// Where a command writes, and what the user said about looks.
 pub(super) struct Out {

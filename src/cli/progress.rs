@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::args::Watch;
 use super::exit::Stopped;
+use super::values::Watch;
 use crate::error::Kind;
 use crate::job::{Job, Phase, Report, Snapshot};
 use crate::text::human_size;
