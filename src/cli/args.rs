@@ -51,6 +51,8 @@ pub(super) enum Command {
     Commit(Commit),
     /// Internal snapshots
     Snapshot(Snapshot),
+    /// Build a sample herd and open the terminal interface on it
+    Demo(Demo),
     /// Explain a command or a topic: hazards, exit-codes
     Help(Help),
 }
@@ -260,6 +262,16 @@ pub(super) enum SnapshotAction {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// An empty or new folder; a temporary one by default
+    #[arg(value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+    /// Only build it
+    #[arg(long)]
+    pub(super) no_tui: bool,
 }
 
 #[derive(Debug, Args)]

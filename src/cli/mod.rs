@@ -12,6 +12,7 @@ mod check;
 mod commit;
 mod compare;
 mod create;
+mod demo;
 mod exit;
 mod figure;
 mod help;
@@ -71,6 +72,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Create(args)) => create::run(&args, out),
         Some(Command::Commit(args)) => commit::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
+        Some(Command::Demo(args)) => demo::run(&args, out),
         Some(Command::Help(args)) => help::run(&args, out),
     }
 }
