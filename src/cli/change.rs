@@ -8,7 +8,7 @@ use super::args::Changing;
 use super::out::Out;
 use super::{exit, plan_json, plan_text, progress};
 use crate::error::{Error, Kind, Result};
-use crate::job::{Job, Report};
+use crate::job::{self, Job, Report};
 use crate::plan::Plan;
 use crate::text::{Shown, human_size};
 
@@ -32,7 +32,8 @@ pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<
         confirm()?;
     }
     let title = plan.title.clone();
-    let job = Job::start(plan, &args.accept)?;
+    let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
+    let job = Job::start(plan, options)?;
     let report = progress::watch(job, args.progress, out.ascii)?;
     finish(&title, &report, args, out)?;
     Ok(exit::DONE)
