@@ -419,6 +419,15 @@ fn edits_keep_ids_and_edges_together() {
     // What is still based on a removed file misses it; putting it back mends that edge.
     let broken = before.removed(b);
     assert_eq!(kinds(at(&broken, "d.qcow2")), [ProblemKind::BackingMissing]);
+    let mended = broken.with_node(at(&before, "b.qcow2").clone());
+    assert_eq!(
+        mended.nodes.iter().map(|n| &n.children).collect::<Vec<_>>(),
+        before.nodes.iter().map(|n| &n.children).collect::<Vec<_>>()
+    );
     assert_eq!(before.relinked(b, None).roots().len(), 2);
+    // Even a senseless edit makes a forest that ends.
+    let circle = before.relinked(b, Some(id(&before, "c.qcow2")));
+    assert_eq!(kinds(at(&circle, "b.qcow2")), [ProblemKind::BackingLoop]);
+    draw(&circle);
     draw(&after);
 }

@@ -11,7 +11,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use super::probe::{Found, Look, Why};
 use super::{Forest, ScanOptions, absolute, edges};
 use crate::error::{Error, Result};
-use crate::storage::Holder;
+use crate::storage::{FileId, Holder};
 
 /// Walkers beyond this only wait for one another.
 const MAX_THREADS: usize = 8;
@@ -100,9 +100,14 @@ fn is_ours(name: &OsStr) -> bool {
 
 /// Finds the processes behind the locks; looks through `/proc` only when there are any.
 fn name_holders(found: &mut [Found]) {
+    let held: Vec<FileId> = found.iter().filter_map(|f| f.node.in_use.as_ref().and(f.id)).collect();
+    if held.is_empty() {
+        return;
+    }
+    let holders = Holder::of_all(&held);
     for f in found {
         if let (Some(in_use), Some(id)) = (&mut f.node.in_use, f.id) {
-            in_use.by = Holder::of(id);
+            in_use.by = holders.get(&id).cloned();
         }
     }
 }
