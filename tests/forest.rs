@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "forest/images.rs"]
+mod images;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -15,73 +18,9 @@ use cowherd::error::Kind;
 use cowherd::forest::{self, Forest, Node, ProblemKind, ScanOptions};
 use cowherd::image::Format;
 use cowherd::storage::{Access, Lock, LockState, RealFile};
+use images::{qcow2, qed};
 use rustix::fs::{CWD, FileType, Mode, inotify, mknodat};
 use tempfile::TempDir;
-
-/// A QED image of 1 MiB without data: header, then an empty L1 table.
-fn qed(backing: Option<&str>, backing_is_raw: bool) -> Vec<u8> {
-    let name = backing.unwrap_or_default();
-    let features = u64::from(backing.is_some()) | u64::from(backing_is_raw) << 2;
-    let mut bytes = b"QED\0".to_vec();
-    for value in [4096_u32, 1, 1] {
-        bytes.extend(value.to_le_bytes());
-    }
-    for value in [features, 0, 0, 4096, 1 << 20] {
-        bytes.extend(value.to_le_bytes());
-    }
-    for value in [64, name.len() as u32] {
-        bytes.extend(value.to_le_bytes());
-    }
-    bytes.extend(name.as_bytes());
-    bytes.resize(2 * 4096, 0);
-    bytes
-}
-
-/// A qcow2 image (version 3) of 1 MiB without data: header, refcount table and block, L1 table.
-fn qcow2(backing: Option<&str>, format: Option<&str>) -> Vec<u8> {
-    const CLUSTER: u64 = 65536;
-    let mut extensions = Vec::new();
-    if let Some(format) = format {
-        extensions.extend(0xe279_2aca_u32.to_be_bytes());
-        extensions.extend((format.len() as u32).to_be_bytes());
-        extensions.extend(format.as_bytes());
-        extensions.resize(extensions.len().next_multiple_of(8), 0);
-    }
-    extensions.extend([0; 8]);
-    let name = backing.unwrap_or_default().as_bytes();
-    let name_at = if backing.is_some() { 104 + extensions.len() as u64 } else { 0 };
-    let mut bytes = b"QFI\xfb\0\0\0\x03".to_vec();
-    bytes.extend(name_at.to_be_bytes());
-    for value in [name.len() as u32, 16] {
-        bytes.extend(value.to_be_bytes());
-    }
-    bytes.extend((1_u64 << 20).to_be_bytes());
-    for value in [0_u32, 1] {
-        bytes.extend(value.to_be_bytes());
-    }
-    for value in [3 * CLUSTER, CLUSTER] {
-        bytes.extend(value.to_be_bytes());
-    }
-    for value in [1_u32, 0] {
-        bytes.extend(value.to_be_bytes());
-    }
-    for value in [0_u64, 0, 0, 0] {
-        bytes.extend(value.to_be_bytes());
-    }
-    for value in [4_u32, 104] {
-        bytes.extend(value.to_be_bytes());
-    }
-    bytes.extend(extensions);
-    bytes.extend(name);
-    bytes.resize(CLUSTER as usize, 0);
-    bytes.extend((2 * CLUSTER).to_be_bytes());
-    bytes.resize(2 * CLUSTER as usize, 0);
-    for _ in 0..4 {
-        bytes.extend([0, 1]);
-    }
-    bytes.resize(4 * CLUSTER as usize, 0);
-    bytes
-}
 
 struct Folder(TempDir);
 
@@ -209,6 +148,30 @@ fn garbage_is_shown_and_never_a_crash() {
 }
 
 #[test]
+fn damaged_headers_and_tables_never_crash_a_scan() {
+    let dir = Folder::new();
+    let values = [0, 1, 3, 0xff, 0x200, 0x1000, 0x0001_0000, 0x7fff_ffff, u32::MAX];
+    let places = (0..112).step_by(4).chain([65536, 65540, 131_072, 131_074, 196_608, 196_612]);
+    let small = qed(None, false);
+    for at in places {
+        for value in values {
+            let mut bytes = qcow2(Some("gone"), Some("raw"));
+            bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+            dir.put(&format!("{at}-{value}.qcow2"), &bytes);
+            if let Some(field) = small.get(at..at + 4) {
+                let mut bytes = small.clone();
+                bytes[at..at + field.len()].copy_from_slice(&value.to_le_bytes());
+                dir.put(&format!("{at}-{value}.qed"), &bytes);
+            }
+        }
+    }
+    let options = ScanOptions { space: true, ..ScanOptions::default() };
+    let forest = scan(&[dir.path("")], &options);
+    assert_eq!(forest.nodes.len(), (34 + 28) * values.len());
+    draw(&forest);
+}
+
+#[test]
 fn what_is_named_is_an_image() {
     let dir = Folder::new();
     dir.put("notes.txt", "hello").put("x.qcow2", "hello").put("other", "hello");
@@ -216,6 +179,9 @@ fn what_is_named_is_an_image() {
     assert_eq!(names(&forest), ["notes.txt", "x.qcow2"]);
     assert_eq!(at(&forest, "notes.txt").format, Some(Format::Raw));
     assert_eq!(kinds(at(&forest, "x.qcow2")), [ProblemKind::NotAnImage]);
+    // An image that is named stands for its folder.
+    let lines = forest::text(&forest, true);
+    assert!(lines[1].starts_with("notes.txt ") && lines[2].starts_with("x.qcow2 "), "{lines:#?}");
     // Named twice, and met in its folder: still one node, and the name counts.
     let again = scan(&[dir.path(""), dir.path("notes.txt"), dir.path("")], &ScanOptions::default());
     assert_eq!(names(&again), ["notes.txt", "x.qcow2"]);
