@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId};
+use crate::forest::{Forest, Node, NodeId, ProblemKind};
 use crate::image::{Format, State};
 use crate::text::{Shown, human_size};
 
@@ -163,6 +163,12 @@ impl Commit<'_> {
                     name(&self.base)
                 ),
             );
+        }
+        let relatives = self.siblings().chain(self.children()).map(|(_, n)| n).chain([self.top]);
+        for node in relatives {
+            if let Some(wrong) = node.problems.iter().find(|p| p.kind == ProblemKind::BackingFormatWrong) {
+                draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
+            }
         }
         draft.sound(&self.base, self.format);
         Ok(())
