@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, assert_same};
 use crate::{Case, case};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -15,7 +17,6 @@ pub(crate) fn cases() -> Vec<Case> {
             "qemu-io",
             "qemu-storage-daemon",
         ]),
-        case("busy::a_sibling_in_use", sibling),
         case("busy::force_share_reads_anyway", force_share),
     ]
 }
@@ -51,22 +52,80 @@ fn qemu_io(lab: &Lab, name: &str) -> Holder {
 }
 
 fn storage_daemon(lab: &Lab, name: &str) -> Holder {
-    let socket = lab.outside().join("qmp");
-    let child = Command::new("qemu-storage-daemon")
+    let ready = lab.outside().join("daemon.pid");
+    let mut child = Command::new("qemu-storage-daemon")
         .arg("--blockdev")
         .arg(format!("driver=qcow2,node-name=disk,file.driver=file,file.filename={name}"))
-        .args(["--export", "type=vhost-user-blk,id=e,node-name=disk,writable=on"])
-        .arg(format!("addr.type=unix,addr.path={}", socket.display()).replace("addr.type", "--x"))
+        .arg("--pidfile")
+        .arg(&ready)
         .current_dir(lab.dir())
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
+    // The file appears once everything on the command line is open.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !ready.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "qemu-storage-daemon ended");
+        assert!(Instant::now() < deadline, "qemu-storage-daemon is not ready");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     Holder(child)
 }
 
-fn held(_: fn(&Lab, &str) -> Holder) {}
-fn sibling() {}
-fn force_share() {}
-fn _unused() {
-    let _ = (Instant::now(), Duration::from_secs(1));
+fn chain(lab: &Lab) {
+    lab.img("create -q -f qcow2 base.qcow2 2M");
+    lab.scribble("base.qcow2", "qcow2", 2 << 20, 1, 8);
+    for (name, seed) in [("top.qcow2", 2), ("side.qcow2", 3)] {
+        lab.img(&format!("create -q -f qcow2 -b base.qcow2 -F qcow2 {name}"));
+        lab.scribble(name, "qcow2", 2 << 20, seed, 6);
+    }
+}
+
+fn image<'a>(tree: &'a Value, lab: &Lab, name: &str) -> &'a Value {
+    let path = lab.path(name).display().to_string();
+    tree["images"].as_array().unwrap().iter().find(|i| i["path"] == path.as_str()).unwrap()
+}
+
+/// The top is held by a writer, and with it the base by a reader.
+fn held(hold: fn(&Lab, &str) -> Holder) {
+    let lab = Lab::new();
+    chain(&lab);
+    let before = lab.views();
+    let holder = hold(&lab, "top.qcow2");
+    let files = lab.files();
+    let pid = holder.0.id();
+
+    for line in ["commit top.qcow2 --yes", "cat top.qcow2", "check top.qcow2", "map top.qcow2"] {
+        let answer = lab.run(line).expect(11);
+        assert!(answer.err.contains(&format!("pid {pid}")), "{line}: {}", answer.err);
+    }
+    // What is read from the base stays readable; it may not be changed through another overlay.
+    assert_same("base", &lab.cat("base.qcow2"), &before["base.qcow2"]);
+    let answer = lab.run("commit side.qcow2 --yes").expect(11);
+    assert!(answer.err.contains(&format!("pid {pid}")), "{}", answer.err);
+
+    let tree = lab.run("tree . --json").expect(0).json();
+    for (name, mode) in [("top.qcow2", "write"), ("base.qcow2", "read")] {
+        let used = &image(&tree, &lab, name)["in_use"];
+        assert_eq!((&used["by"]["pid"], &used["mode"]), (&json!(pid), &json!(mode)), "{name}");
+    }
+    assert!(image(&tree, &lab, "side.qcow2")["in_use"].is_null());
+    let info = lab.run("info --json top.qcow2").expect(0).json();
+    assert_eq!(info["in-use"]["by"]["pid"], json!(pid), "{info:#}");
+
+    assert!(files == lab.files(), "a refused command changed a file");
+    drop(holder);
+    lab.run("commit top.qcow2 --yes").expect(0);
+    lab.assert_clean();
+    assert_same("side", &lab.bytes("side.qcow2", None), &before["side.qcow2"]);
+}
+
+fn force_share() {
+    let lab = Lab::new();
+    chain(&lab);
+    let expected = lab.bytes("top.qcow2", None);
+    let _holder = qemu_io(&lab, "top.qcow2");
+    assert_same("top", &lab.run("cat --force-share top.qcow2").expect(0).out, &expected);
+    lab.run("check --force-share top.qcow2").expect(0);
+    lab.run("compare --force-share top.qcow2 top.qcow2").expect(0);
 }
