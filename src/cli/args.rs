@@ -225,6 +225,9 @@ pub(super) struct Changing {
     /// How progress is shown on standard error
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(super) progress: Watch,
+    /// Move at most N bytes of guest data a second
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) rate_limit: Option<u64>,
     /// One JSON document: the plan with --dry-run, the report otherwise
     #[arg(long)]
     pub(super) json: bool,
