@@ -1,0 +1,132 @@
+//! A plan in words and figures.
+
+use ratatui::text::{Line, Span};
+
+use super::super::plan_screen::{PlanScreen, Ready};
+use super::super::text_fit;
+use super::super::theme::{Glyphs, Theme};
+use super::{figure, parts};
+use crate::plan::{Cost, Hazard, HazardSeverity, Plan};
+use crate::text::{Shown, human_size};
+
+/// What stands before the name that must be typed.
+pub(super) const NAME_PROMPT: &str = "To consent, type ";
+
+/// The forest now and after, and what flows between.
+pub(super) fn figures(screen: &PlanScreen, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Some(ready) = screen.ready() else { return Vec::new() };
+    let mut out = vec![parts::heading("Now")];
+    out.extend(ready.before.iter().map(|line| figure::styled(line)));
+    out.push(Line::default());
+    out.extend(flows(&ready.plan, glyphs));
+    out.push(Line::default());
+    out.push(parts::heading("After"));
+    out.extend(ready.after.iter().map(|line| figure::styled(line)));
+    out
+}
+
+fn flows(plan: &Plan, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let name = |path: &std::path::Path| {
+        Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()).into_string()
+    };
+    let line = |flow: &crate::plan::Flow| {
+        Line::from(vec![
+            Span::styled(format!("  {} {}: ", glyphs.down, flow.label), Theme::FOCUS),
+            Span::raw(format!("{} {} {}", name(&flow.from), glyphs.into, name(&flow.into))),
+        ])
+    };
+    plan.flows.iter().map(line).collect()
+}
+
+/// Everything about the plan that is words and numbers.
+pub(super) fn facts(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Some(ready) = screen.ready() else { return Vec::new() };
+    let plan = &ready.plan;
+    let mut out = changes(plan, width, glyphs);
+    out.push(Line::default());
+    if !plan.hazards.is_empty() {
+        out.extend(hazards(plan, width, glyphs));
+        out.push(Line::default());
+    }
+    out.push(parts::heading("Cost"));
+    out.extend(cost(ready, width, glyphs));
+    out.push(Line::default());
+    out.push(parts::heading("Steps"));
+    for (i, step) in plan.steps.iter().enumerate() {
+        let text = Shown::new(&step.describe()).into_string();
+        out.extend(parts::item(&format!("{:>2} ", i + 1), Theme::DIM, &text, width, Theme::PLAIN));
+    }
+    out.push(Line::default());
+    out.push(parts::heading("Undo"));
+    out.extend(parts::item("   ", Theme::PLAIN, Shown::new(&plan.undo).as_str(), width, Theme::PLAIN));
+    if !plan.qemu_img.is_empty() {
+        out.push(Line::default());
+        out.push(parts::heading("The nearest with qemu-img"));
+        for line in &plan.qemu_img {
+            out.extend(parts::item(" $ ", Theme::DIM, Shown::new(line).as_str(), width, Theme::DIM));
+        }
+    }
+    out
+}
+
+fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let mut out = vec![parts::heading("Changes what a guest reads from")];
+    if plan.views_changed.is_empty() {
+        out.extend(parts::item("   ", Theme::PLAIN, "nothing", width, Theme::PLAIN));
+    }
+    for view in &plan.views_changed {
+        let mark = format!(" {} ", glyphs.into);
+        out.extend(parts::item(&mark, Theme::WARN, Shown::new(view).as_str(), width, Theme::BOLD));
+    }
+    out.extend(parts::item("   ", Theme::PLAIN, "Every other view reads as before.", width, Theme::DIM));
+    out
+}
+
+fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let title = match plan.forbidden() {
+        Some(_) => Line::styled("It cannot be done", Theme::DANGER),
+        None => parts::heading("Worth knowing"),
+    };
+    let mut hazards: Vec<&Hazard> = plan.hazards.iter().collect();
+    hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
+    let mut out = vec![title];
+    for hazard in hazards {
+        let (mark, style) = match hazard.severity {
+            HazardSeverity::Info => (glyphs.dot, Theme::DIM),
+            HazardSeverity::Warning => (glyphs.problem, Theme::WARN),
+            HazardSeverity::Danger => (glyphs.failed, Theme::DANGER),
+        };
+        let text = Shown::new(&hazard.message).into_string();
+        out.extend(parts::item(&format!(" {mark} "), style, &text, width, Theme::PLAIN));
+    }
+    out
+}
+
+fn cost(ready: &Ready, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Cost { read_bytes, write_bytes, freed_bytes, freed_after_trash_bytes, peak_extra_bytes, exact } =
+        ready.plan.cost;
+    let bound = if exact { "" } else { "at most " };
+    let mut rows = vec![
+        ("reads", format!("{bound}{}", human_size(read_bytes))),
+        ("writes", format!("{bound}{}", human_size(write_bytes))),
+        ("frees", freed(freed_bytes, freed_after_trash_bytes)),
+    ];
+    let free = ready.free.map(|free| format!(" of {} free", human_size(free))).unwrap_or_default();
+    let short = ready.free.is_some_and(|free| free < peak_extra_bytes);
+    rows.push(("extra space", format!("{}{free}", human_size(peak_extra_bytes))));
+    let line = |(i, (name, value)): (usize, (&str, String))| {
+        let style = if short && i == 3 { Theme::DANGER } else { Theme::PLAIN };
+        Line::from(vec![
+            Span::styled(text_fit::left(&format!("   {name}"), 16, ""), Theme::DIM),
+            Span::styled(text_fit::fit(&value, width.saturating_sub(16), glyphs.cut), style),
+        ])
+    };
+    rows.into_iter().enumerate().map(line).collect()
+}
+
+fn freed(now: u64, after_trash: u64) -> String {
+    match after_trash.saturating_sub(now) {
+        0 => human_size(now),
+        more => format!("{}, {} more with the trash", human_size(now), human_size(more)),
+    }
+}
