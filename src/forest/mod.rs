@@ -1,14 +1,29 @@
 //! Many images: the forest of a folder, a pool or a host.
 //!
 //! [`scan`] looks through folders in parallel, reads each image's header (and nothing it points
-//! at), and ties the images together by their backing references. [`figure()`] draws the result as
-//! boxes and arrows. Nothing here writes.
+//! at, beyond what the gate allows), and ties the images together by their backing references.
+//! [`layout`] draws the result as boxes and arrows, [`text`] as an indented list, [`to_json`] as
+//! the whole model. Nothing here writes.
 
+mod edges;
+mod edit;
+mod figure;
+#[cfg(test)]
+mod fixtures;
+mod json;
+mod label;
 mod model;
+mod probe;
+mod scan;
+mod text;
 
 use std::path::{Path, PathBuf};
 
+pub use figure::{Figure, FigureBox, figure, layout};
+pub use json::to_json;
 pub use model::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
+pub use scan::scan;
+pub use text::text;
 
 use crate::chain::Gate;
 use crate::error::Result;
@@ -20,16 +35,6 @@ pub struct ScanOptions {
     pub gate: Gate,
     /// Count the bytes that only one node holds (reads all metadata).
     pub space: bool,
-}
-
-/// Looks through `paths` (images, or folders with everything below).
-pub fn scan(_paths: &[PathBuf], _options: &ScanOptions) -> Result<Forest> {
-    Ok(Forest::default())
-}
-
-/// The forest as lines of boxes and arrows.
-pub fn figure(_forest: &Forest, _ascii: bool) -> Vec<String> {
-    Vec::new()
 }
 
 /// The absolute path the forest uses for a file the user named.

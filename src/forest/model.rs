@@ -62,7 +62,8 @@ pub struct Backing {
     pub format: Option<String>,
     /// The absolute path it leads to, when the gate lets it be resolved and it exists.
     pub resolved: Option<PathBuf>,
-    /// The image at that path, when it is part of this forest.
+    /// The image at that path, when it is part of this forest. A loop is cut at its first member
+    /// (by path), which has `None` here: walking up or down a forest always ends.
     pub node: Option<NodeId>,
 }
 
@@ -231,6 +232,10 @@ impl Forest {
 }
 
 impl Node {
+    pub(super) fn flag(&mut self, kind: ProblemKind, message: impl Into<String>) {
+        self.problems.push(Problem { kind, message: message.into() });
+    }
+
     /// The file name, for display; escape with [`crate::text::Shown`] before printing.
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()

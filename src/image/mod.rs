@@ -19,12 +19,12 @@ use std::sync::Arc;
 pub use format::{open, probe};
 pub use model::{
     BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Severity, Snapshot,
-    Space, State,
+    Space, State, Written,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
-use crate::units::Guest;
+use crate::units::{Guest, Host};
 
 /// One image file, open for reading. Usable from several threads.
 pub trait Image: Send + Sync {
@@ -75,6 +75,59 @@ pub trait Image: Send + Sync {
     fn encryption(&self) -> Option<Encryption> {
         self.details().encryption()
     }
+}
+
+/// A change to the active state of one image, in the making.
+///
+/// The floor's only way to write guest data: ask where bytes may go ([`allocate`](Self::allocate)),
+/// put them there, then [`map`](Self::map) them; requests come in guest order and in whole
+/// [`unit`](Self::unit)s. Formats with metadata change nothing that a reader can see before
+/// [`finish`](Self::finish); raw files change at once.
+pub trait Target: Send {
+    /// Bytes per mapping unit, a power of two.
+    fn unit(&self) -> u64;
+
+    /// Virtual size the image will have, in bytes.
+    fn size(&self) -> u64;
+
+    /// Makes the virtual disk at least `size` bytes long. What the last old unit holds behind the
+    /// old size, and what a longer backing file has there, is the caller's to cover.
+    fn grow(&mut self, size: u64) -> Result<()>;
+
+    /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
+    /// bytes (whole units, at least one).
+    fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)>;
+
+    /// From `finish` on, the guest range at `at` is what was put at `host`.
+    fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()>;
+
+    /// From `finish` on, the guest range reads as zeros. `false` when the format has no way to say
+    /// so; then zeros must be allocated and mapped.
+    fn zero(&mut self, at: Guest, len: u64) -> Result<bool>;
+
+    /// The file that allocated bytes are written to.
+    fn file(&self) -> &Arc<dyn File>;
+
+    /// Whether this is a rehearsal that only counts: nothing may be written.
+    fn is_dry(&self) -> bool;
+
+    /// Makes the change durable and visible, and gives freed space back.
+    fn finish(self: Box<Self>) -> Result<Written>;
+}
+
+/// Starts a change of the image in `file`, whose format must be known. With `dry` nothing is
+/// written, only counted.
+///
+/// Fails with [`Kind::Unsupported`](crate::error::Kind::Unsupported) for formats and features that
+/// cannot be written yet.
+pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn Target>> {
+    Ok(match format {
+        Format::Raw => Box::new(raw::RawTarget::open(file, dry)?),
+        Format::Qcow2 => Box::new(qcow2::Writer::open(file, dry)?),
+        Format::Qed => {
+            return Err(Error::unsupported("writing QED images is not supported yet").at(file.path()));
+        }
+    })
 }
 
 impl std::fmt::Debug for dyn Image {

@@ -275,3 +275,16 @@ pub struct Space {
     /// Held by one snapshot alone, in table order.
     pub snapshots: Vec<u64>,
 }
+
+/// Bytes a change of one image wrote and gave back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Guest data, in whole units.
+    pub data_bytes: u64,
+    /// Tables, refcounts and header.
+    pub meta_bytes: u64,
+    /// Host bytes that are no longer used.
+    pub freed_bytes: u64,
+    /// Bytes the file needed beyond what it had, at most, before anything was given back.
+    pub extra_bytes: u64,
+}

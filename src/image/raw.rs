@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State};
+use super::{
+    BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State, Target,
+    Written,
+};
 use crate::error::{Error, Result};
 use crate::storage::File;
 use crate::units::{Guest, Host, align_up};
@@ -69,5 +72,73 @@ impl Image for Raw {
 
     fn space(&self) -> Result<Space> {
         Ok(Space { active: self.file.disk_size()?, snapshots: Vec::new() })
+    }
+}
+
+/// A change to a raw image. There is no metadata to switch, so bytes change in place and at once.
+pub struct RawTarget {
+    file: Arc<dyn File>,
+    size: u64,
+    dry: bool,
+    done: Written,
+}
+
+impl RawTarget {
+    /// Starts a change; with `dry` nothing is ever written.
+    pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
+        Ok(Self { size: align_up(file.len()?, 512), file, dry, done: Written::default() })
+    }
+}
+
+impl Target for RawTarget {
+    fn unit(&self) -> u64 {
+        512
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn grow(&mut self, size: u64) -> Result<()> {
+        if size > self.size {
+            self.size = align_up(size, 512);
+            if !self.dry {
+                self.file.set_len(self.size)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)> {
+        let len = align_up(len, 512);
+        self.done.data_bytes += len;
+        self.done.extra_bytes += len;
+        Ok((Host(at.0), len))
+    }
+
+    fn map(&mut self, _: Guest, _: Host, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn zero(&mut self, at: Guest, len: u64) -> Result<bool> {
+        if !self.dry {
+            self.file.punch(at.0, len.min(self.size.saturating_sub(at.0)))?;
+        }
+        Ok(true)
+    }
+
+    fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    fn is_dry(&self) -> bool {
+        self.dry
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written> {
+        if !self.dry {
+            self.file.sync()?;
+        }
+        Ok(self.done)
     }
 }

@@ -1,47 +1,147 @@
-//! stub
-use super::*;
-use crate::error::Error;
+//! QED, QEMU's enhanced disk: read only. A header, one L1 table, L2 tables, data clusters; no
+//! refcounts, snapshots or compression (docs/interop/qed_spec).
+
+mod check;
+mod header;
+mod tables;
+
 use std::sync::Arc;
-/// Qed image.
+
+use super::{BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State};
+use crate::error::{Error, Result};
+use crate::storage::File;
+use crate::units::{Guest, Host};
+use header::Header;
+use tables::{Cache, Entry};
+
+/// A QED image.
 pub struct Qed {
     file: Arc<dyn File>,
+    header: Header,
+    cache: Cache,
 }
+
 impl Qed {
-    /// Opens.
+    /// Reads and checks the header; tables are read when they are asked for.
+    ///
+    /// Fails with [`Kind::Corrupt`](crate::error::Kind::Corrupt) when a field contradicts the format
+    /// or the file, and with [`Kind::Unsupported`](crate::error::Kind::Unsupported) for a feature
+    /// bit that is not known.
     pub fn open(file: Arc<dyn File>) -> Result<Self> {
-        let _ = Self { file };
-        Err(Error::unsupported("qed"))
+        let header = Header::read(&*file)?;
+        Ok(Self { file, header, cache: Cache::default() })
+    }
+
+    fn file_ref(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// How many guest bytes from `at` no L2 table maps (0 when one does), looking no further than
+    /// `end`; and the L2 table for `at` otherwise.
+    fn l2_for(&self, at: u64, end: u64) -> Result<(u64, Option<Host>)> {
+        let span = self.header.l2_span();
+        let first = at / span;
+        let (piece, place) = self.l1_piece(first)?;
+        let value = piece[place].get();
+        if value == 0 {
+            let empty = piece[place..].iter().take_while(|v| v.get() == 0).count() as u64;
+            let stop = (first + empty).saturating_mul(span).min(end);
+            return Ok((stop - at, None));
+        }
+        if !self.header.is_table(value) {
+            let what = format!("L1 entry leads to {value:#x}, misaligned or outside the file");
+            return Err(Error::corrupt(what).offset(self.header.l1.0 + first * 8));
+        }
+        Ok((0, Some(Host(value))))
+    }
+
+    fn l1_piece(&self, index: u64) -> Result<(tables::Piece, usize)> {
+        self.cache.piece(&*self.file, self.header.l1, self.header.table_entries(), index)
     }
 }
+
 impl Image for Qed {
     fn file(&self) -> &Arc<dyn File> {
         &self.file
     }
+
     fn format(&self) -> Format {
         Format::Qed
     }
+
     fn cluster_size(&self) -> u64 {
-        65536
+        self.header.cluster_size
     }
+
     fn backing(&self) -> Option<&BackingRef> {
-        None
+        self.header.backing.as_ref()
     }
+
     fn snapshots(&self) -> &[Snapshot] {
         &[]
     }
+
     fn virtual_size(&self, _: State) -> u64 {
-        0
+        self.header.image_size
     }
-    fn extent_at(&self, _: State, _: Guest, _: u64) -> Result<Extent> {
-        Err(Error::unsupported("qed"))
+
+    fn extent_at(&self, _: State, at: Guest, max: u64) -> Result<Extent> {
+        let size = self.header.cluster_size;
+        let end = at.0.saturating_add(max).min(self.header.image_size);
+        if at.0 >= end {
+            return Err(Error::new(crate::error::Kind::Internal, "extent beyond the virtual disk"));
+        }
+        let (empty, table) = self.l2_for(at.0, end)?;
+        let Some(table) = table else {
+            return Ok(Extent { start: at, len: empty, kind: ExtentKind::Unallocated });
+        };
+        let entries = self.header.table_entries();
+        let index = at.0 / size % entries;
+        let (mut piece, mut place) = self.cache.piece(&*self.file, table, entries, index)?;
+        let first = Entry::of(piece[place]);
+        let kind = match first {
+            Entry::Unallocated => ExtentKind::Unallocated,
+            Entry::Zero => ExtentKind::Zero { host: None },
+            Entry::Cluster(host) if self.header.is_cluster(host.0) => {
+                ExtentKind::Data { host: Host(host.0 + at.0 % size) }
+            }
+            Entry::Cluster(host) => {
+                let what = format!("L2 entry leads to {host}, misaligned or outside the file");
+                return Err(Error::corrupt(what).offset(table.0 + index * 8));
+            }
+        };
+        // One step per cluster as long as the next entry continues the run.
+        let mut run = 1;
+        let mut stop = (at.0 - at.0 % size).saturating_add(size);
+        while stop < end && index + run < entries {
+            place += 1;
+            if place == piece.len() {
+                (piece, place) = self.cache.piece(&*self.file, table, entries, index + run)?;
+            }
+            let next = match first {
+                Entry::Cluster(host) => host.checked_add(run * size).map(Entry::Cluster),
+                same => Some(same),
+            };
+            let found = Entry::of(piece[place]);
+            if next != Some(found) || matches!(found, Entry::Cluster(h) if !self.header.is_cluster(h.0)) {
+                break;
+            }
+            run += 1;
+            stop = stop.saturating_add(size);
+        }
+        Ok(Extent { start: at, len: stop.min(end) - at.0, kind })
     }
+
     fn details(&self) -> Details {
-        Details::Raw
+        Details::Qed { need_check: self.header.need_check, table_size: self.header.table_size }
     }
+
     fn check(&self) -> Result<CheckReport> {
-        Err(Error::unsupported("qed"))
+        check::check(self)
     }
+
     fn space(&self) -> Result<Space> {
-        Err(Error::unsupported("qed"))
+        let bytes = check::data_clusters(self)?.saturating_mul(self.header.cluster_size);
+        Ok(Space { active: bytes, snapshots: Vec::new() })
     }
 }

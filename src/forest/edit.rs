@@ -1,0 +1,130 @@
+//! Pure edits: the forest as it will be after an operation. Nothing on disk is touched.
+
+use std::path::{Path, PathBuf};
+
+use super::{Backing, Forest, Node, NodeId, Problem, ProblemKind};
+
+impl Forest {
+    /// Everything based on an image, directly or not, parents before children. Without the image.
+    pub fn descendants(&self, id: NodeId) -> Vec<NodeId> {
+        let mut all: Vec<NodeId> = self.get(id).map_or(Vec::new(), |n| n.children.clone());
+        let mut next = 0;
+        while let Some(node) = all.get(next).and_then(|id| self.get(*id)) {
+            all.extend(&node.children);
+            next += 1;
+        }
+        all
+    }
+
+    /// What an image is based on, nearest first. Without the image.
+    pub fn ancestors(&self, id: NodeId) -> Vec<NodeId> {
+        std::iter::successors(self.parent(id), |id| self.parent(*id)).take(self.nodes.len()).collect()
+    }
+
+    /// The forest after `child` was rebased onto `parent` (`None`: stands alone), with the format of
+    /// the parent recorded. Ids stay as they are. Problems of the old reference are gone.
+    #[must_use]
+    pub fn relinked(&self, child: NodeId, parent: Option<NodeId>) -> Self {
+        let mut after = self.clone();
+        let backing = parent.and_then(|id| Some((id, self.get(id)?))).map(|(id, parent)| Backing {
+            name: self.get(child).map_or(String::new(), |c| reference(&c.path, &parent.path)),
+            format: parent.format.map(|f| f.name().to_owned()),
+            resolved: Some(parent.path.clone()),
+            node: Some(id),
+        });
+        if let Some(node) = after.node_mut(child) {
+            node.backing = backing;
+            node.problems.retain(|p| !is_about_backing(p));
+        }
+        after.adopt();
+        after
+    }
+
+    /// The forest after the file of `id` is gone. Ids after it move down by one; images that are
+    /// still based on it miss their backing file.
+    #[must_use]
+    pub fn removed(&self, id: NodeId) -> Self {
+        let mut after = self.clone();
+        if self.get(id).is_none() {
+            return after;
+        }
+        let gone = after.nodes.remove(id.0 as usize).path;
+        for node in &mut after.nodes {
+            let Some(backing) = &mut node.backing else { continue };
+            backing.node = match backing.node {
+                Some(parent) if parent > id => Some(NodeId(parent.0 - 1)),
+                Some(parent) if parent == id => None,
+                kept => kept,
+            };
+            if backing.resolved.as_deref() == Some(&*gone) {
+                backing.resolved = None;
+                node.problems.retain(|p| !is_about_backing(p));
+                node.flag(ProblemKind::BackingMissing, "the backing file is gone");
+            }
+        }
+        after.adopt();
+        after
+    }
+
+    /// The forest with `node` added (or put in the place of the one with its path); references to
+    /// it are tied. Ids after it move up by one.
+    #[must_use]
+    pub fn with_node(&self, node: Node) -> Self {
+        let mut after = self.clone();
+        match after.nodes.binary_search_by(|n| n.path.cmp(&node.path)) {
+            Ok(at) => after.nodes[at] = node,
+            Err(at) => after.nodes.insert(at, node),
+        }
+        // Loops cannot come up: a cut edge is only tied again when its target is the new node.
+        let target = |b: &Backing| b.resolved.as_deref().and_then(|path| after.find(path));
+        let parents: Vec<_> = after.nodes.iter().map(|n| n.backing.as_ref().and_then(target)).collect();
+        for (node, parent) in after.nodes.iter_mut().zip(parents) {
+            let cut = node.problems.iter().any(|p| p.kind == ProblemKind::BackingLoop);
+            if let Some(backing) = &mut node.backing {
+                backing.node = if cut && backing.node.is_none() { None } else { parent };
+            }
+        }
+        after.adopt();
+        after
+    }
+
+    /// The image with this id, for changing what it says in a forest to come.
+    pub fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(id.0 as usize)
+    }
+
+    /// Fills in the children from the parents; in order, because the nodes are.
+    pub(super) fn adopt(&mut self) {
+        let parents: Vec<_> = self.ids().map(|id| self.parent(id)).collect();
+        for node in &mut self.nodes {
+            node.children.clear();
+        }
+        for (child, parent) in self.ids().zip(parents) {
+            if let Some(parent) = parent.and_then(|id| self.node_mut(id)) {
+                parent.children.push(child);
+            }
+        }
+    }
+}
+
+/// How an image at `child` names the file at `parent`: by file name in the same folder, so that the
+/// folder can move, otherwise in full.
+fn reference(child: &Path, parent: &Path) -> String {
+    let name: PathBuf = match parent.file_name() {
+        Some(name) if child.parent() == parent.parent() => name.into(),
+        _ => parent.to_path_buf(),
+    };
+    super::json::lossless_or_escaped(name.as_os_str())
+}
+
+fn is_about_backing(problem: &Problem) -> bool {
+    matches!(
+        problem.kind,
+        ProblemKind::BackingMissing
+            | ProblemKind::BackingRefused
+            | ProblemKind::BackingLoop
+            | ProblemKind::BackingFormatMissing
+            | ProblemKind::BackingFormatWrong
+            | ProblemKind::TooDeep
+    )
+}

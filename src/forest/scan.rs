@@ -1,0 +1,108 @@
+//! Looking through folders, in parallel: each file is opened, asked and closed by one worker.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use ignore::{DirEntry, WalkBuilder, WalkState};
+
+use super::probe::{Found, Look, Why};
+use super::{Forest, ScanOptions, absolute, edges};
+use crate::error::{Error, Result};
+use crate::storage::Holder;
+
+/// Walkers beyond this only wait for one another.
+const MAX_THREADS: usize = 8;
+
+/// Looks through `paths` (images, or folders with everything below).
+///
+/// Follows no symlinks and opens regular files only; backing files are followed where the scanned
+/// folders or the gate of `options` allow it. What is wrong with an image becomes a
+/// [`Problem`](super::Problem) of its node.
+///
+/// Fails when one of `paths` does not exist, and for a named path that is neither a folder, a
+/// regular file nor a block device.
+pub fn scan(paths: &[PathBuf], options: &ScanOptions) -> Result<Forest> {
+    let mut gate = options.gate.clone();
+    let (mut roots, mut folders, mut named) = (Vec::new(), Vec::new(), Vec::new());
+    for path in paths {
+        let real = absolute(path)?;
+        let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
+        if meta.is_dir() {
+            gate.allow(&real);
+            folders.push(real.clone());
+        } else if meta.is_file() || meta.file_type().is_block_device() {
+            gate.allow(real.parent().unwrap_or(&real));
+            named.push(real.clone());
+        } else {
+            return Err(Error::unsupported("neither a folder, a regular file nor a block device").at(&real));
+        }
+        if !roots.contains(&real) {
+            roots.push(real);
+        }
+    }
+    let look = Look { gate, space: options.space };
+    // Named files come first, so that they win over the same file met in a folder.
+    let mut found: Vec<Found> = named.iter().filter_map(|path| look.at(path, Why::Named)).collect();
+    found.extend(walk(&folders, &look));
+    let mut found = edges::tie(found, &look);
+    name_holders(&mut found);
+    Ok(Forest { roots, nodes: found.into_iter().map(|f| f.node).collect() })
+}
+
+/// Every image in `folders`.
+fn walk(folders: &[PathBuf], look: &Look) -> Vec<Found> {
+    let Some((first, rest)) = folders.split_first() else { return Vec::new() };
+    let mut builder = WalkBuilder::new(first);
+    for folder in rest {
+        builder.add(folder);
+    }
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, MAX_THREADS));
+    builder.standard_filters(false).follow_links(false).threads(threads);
+    builder.filter_entry(|entry| !is_ours(entry.file_name()));
+    let all = Mutex::new(Vec::new());
+    builder.build_parallel().run(|| {
+        let mut mine = Batch { found: Vec::new(), all: &all };
+        Box::new(move |entry| {
+            if let Some(found) = entry.ok().filter(is_regular).and_then(|e| look.at(e.path(), Why::Walked)) {
+                mine.found.push(found);
+            }
+            WalkState::Continue
+        })
+    });
+    all.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one worker found, handed over when it ends.
+struct Batch<'a> {
+    found: Vec<Found>,
+    all: &'a Mutex<Vec<Found>>,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.found);
+    }
+}
+
+fn is_regular(entry: &DirEntry) -> bool {
+    entry.file_type().is_some_and(|t| t.is_file())
+}
+
+/// The trash, and files that a job of ours has not finished: no part of the forest.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b".cowherd-")
+        || name.starts_with(b".") && (name.ends_with(b".cowherd-partial") || name.ends_with(b".journal"))
+}
+
+/// Finds the processes behind the locks; looks through `/proc` only when there are any.
+fn name_holders(found: &mut [Found]) {
+    for f in found {
+        if let (Some(in_use), Some(id)) = (&mut f.node.in_use, f.id) {
+            in_use.by = Holder::of(id);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Free space for a writer: clusters that are free in the image *as it is on disk*.
+//!
+//! What the writer itself gives up stays untouched until the flip, because until then it belongs
+//! to the old image. The cursor only moves forward, so nothing is handed out twice.
+
+use super::header::Header;
+use super::refcounts::Refcounts;
+use crate::error::{Error, Kind, Result};
+
+/// Holes smaller than this are not worth breaking a bulk copy into pieces.
+const WORTHWHILE: u64 = 16;
+/// Host offsets have 56 bits.
+const MAX_OFFSET_BITS: u32 = 56;
+
+/// The cursor.
+pub(super) struct Alloc {
+    old: Refcounts,
+    cluster_bits: u32,
+    next: u64,
+}
+
+impl Alloc {
+    /// Starts behind the header.
+    pub(super) fn new(header: &Header, old: Refcounts) -> Self {
+        Self { old, cluster_bits: header.cluster_bits, next: 1 }
+    }
+
+    /// One to `want` clusters in a row: first cluster and how many.
+    pub(super) fn some(&mut self, want: u64) -> Result<(u64, u64)> {
+        self.take(want.min(WORTHWHILE), want)
+    }
+
+    /// Exactly `count` clusters in a row.
+    pub(super) fn exact(&mut self, count: u64) -> Result<u64> {
+        Ok(self.take(count, count)?.0)
+    }
+
+    /// The refcounts as they are on disk.
+    pub(super) fn old(&mut self) -> &mut Refcounts {
+        &mut self.old
+    }
+
+    fn take(&mut self, least: u64, want: u64) -> Result<(u64, u64)> {
+        loop {
+            let start = self.next;
+            let mut len = 0;
+            while len < want && self.is_free(start + len)? {
+                len += 1;
+            }
+            if len < least {
+                self.next = start + len + 1;
+                continue;
+            }
+            if (start + len) >> (MAX_OFFSET_BITS - self.cluster_bits) != 0 {
+                return Err(Error::new(
+                    Kind::NoSpace,
+                    "the image file would become too large for its format",
+                ));
+            }
+            self.next = start + len;
+            return Ok((start, len));
+        }
+    }
+
+    fn is_free(&mut self, cluster: u64) -> Result<bool> {
+        Ok(cluster >= self.old.coverage() || self.old.get(cluster)? == 0)
+    }
+}

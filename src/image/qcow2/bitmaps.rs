@@ -1,0 +1,85 @@
+//! Persistent dirty bitmaps ("Bitmaps"): listed and counted, not interpreted.
+
+use super::extensions::BITMAPS;
+use super::image::Qcow2;
+use super::tables::be_words;
+use crate::error::{Error, Result};
+use crate::storage::read_exact_or_zero;
+use crate::units::align_up;
+
+const MAX_BITMAPS: u32 = 65535;
+const MAX_DIRECTORY: u64 = 64 << 20;
+const MAX_TABLE: u64 = 64 << 20;
+const FIXED: usize = 24;
+
+/// Where the bitmap structures lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Bitmaps {
+    pub(super) directory: (u64, u64),
+    pub(super) list: Vec<Bitmap>,
+}
+
+/// One bitmap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bitmap {
+    pub(super) name: String,
+    /// Offset and length in bytes of its table.
+    pub(super) table: (u64, u64),
+}
+
+/// Reads the bitmap directory; empty when the image has none.
+pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
+    let Some(ext) = image.extensions.get(BITMAPS) else { return Ok(Bitmaps::default()) };
+    let (Some(count), Some(size), Some(offset)) = (be32(ext, 0), be64(ext, 8), be64(ext, 16)) else {
+        return Err(Error::corrupt("bitmaps extension is too short"));
+    };
+    let len = image.file.len()?;
+    if count > MAX_BITMAPS || size > MAX_DIRECTORY || offset.saturating_add(size) > len {
+        return Err(Error::corrupt(format!("bitmap directory of {size} bytes is impossible")).offset(offset));
+    }
+    let mut raw = vec![0; size as usize];
+    read_exact_or_zero(&*image.file, offset, &mut raw)?;
+    let mut list = Vec::new();
+    let mut at = 0;
+    for index in 0..count {
+        let bad = || {
+            Error::corrupt(format!("bitmap directory entry {index} does not fit")).offset(offset + at as u64)
+        };
+        let entry = raw.get(at..).unwrap_or_default();
+        let (Some(table), Some(entries), Some(name_len), Some(extra)) =
+            (be64(entry, 0), be32(entry, 8), entry.get(18..20), be32(entry, 20))
+        else {
+            return Err(bad());
+        };
+        let name_len = usize::from(u16::from_be_bytes([name_len[0], name_len[1]]));
+        let name_at = FIXED + extra as usize;
+        let name = entry.get(name_at..name_at + name_len).ok_or_else(bad)?;
+        let bytes = u64::from(entries) * 8;
+        if bytes > MAX_TABLE || table.saturating_add(bytes) > len.saturating_add(image.header.cluster_size())
+        {
+            return Err(bad());
+        }
+        list.push(Bitmap { name: String::from_utf8_lossy(name).into_owned(), table: (table, bytes) });
+        at += align_up((name_at + name_len) as u64, 8) as usize;
+    }
+    Ok(Bitmaps { directory: (offset, size), list })
+}
+
+impl Bitmap {
+    /// Host offsets of the clusters its table refers to.
+    pub(super) fn clusters(&self, image: &Qcow2) -> Result<Vec<u64>> {
+        let mut raw = vec![0; self.table.1 as usize];
+        read_exact_or_zero(&*image.file, self.table.0, &mut raw)?;
+        // Bits 9 to 55 are the offset; bit 0 alone means all ones or all zeros.
+        let offsets = be_words(&raw).into_iter().map(|e| e & 0x00ff_ffff_ffff_fe00);
+        Ok(offsets.filter(|o| *o != 0).collect())
+    }
+}
+
+fn be32(b: &[u8], at: usize) -> Option<u32> {
+    b.get(at..)?.first_chunk().map(|b| u32::from_be_bytes(*b))
+}
+
+fn be64(b: &[u8], at: usize) -> Option<u64> {
+    b.get(at..)?.first_chunk().map(|b| u64::from_be_bytes(*b))
+}

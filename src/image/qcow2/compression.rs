@@ -1,0 +1,44 @@
+//! Compressed clusters ("Compressed clusters"): raw deflate or zstd, never longer than a cluster.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::header::Header;
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+
+/// Reads and decompresses the cluster whose stream starts at `host`, into `out` (one cluster).
+///
+/// The stream may end before `bytes`; what follows belongs to somebody else. Output beyond one
+/// cluster is never produced, so a bomb costs no memory.
+pub(super) fn read(file: &dyn File, header: &Header, host: u64, bytes: u64, out: &mut [u8]) -> Result<()> {
+    // QEMU never stores a cluster compressed to more than itself plus slack of one sector.
+    let cap = header.cluster_size() + 512;
+    let mut input = vec![0; bytes.min(cap) as usize];
+    read_exact_or_zero(file, host, &mut input)?;
+    let fine = if header.zstd { zstd(&input, out) } else { deflate(&input, out) };
+    if fine { Ok(()) } else { Err(Error::corrupt("compressed cluster cannot be decompressed").offset(host)) }
+}
+
+fn deflate(input: &[u8], out: &mut [u8]) -> bool {
+    let mut stream = Decompress::new(false);
+    let done = stream.decompress(input, out, FlushDecompress::Finish);
+    matches!(done, Ok(Status::StreamEnd | Status::BufError | Status::Ok))
+        && stream.total_out() == out.len() as u64
+}
+
+fn zstd(input: &[u8], out: &mut [u8]) -> bool {
+    let mut context = zstd_safe::DCtx::create();
+    let mut source = zstd_safe::InBuffer::around(input);
+    let len = out.len();
+    let mut sink = zstd_safe::OutBuffer::around(out);
+    while sink.pos() < len {
+        let before = (source.pos(), sink.pos());
+        match context.decompress_stream(&mut sink, &mut source) {
+            Ok(0) => break,
+            Ok(_) if (source.pos(), sink.pos()) == before => break,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    sink.pos() == len
+}

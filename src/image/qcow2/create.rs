@@ -1,0 +1,168 @@
+//! A new, empty image: header, refcount table, one refcount block, L1 table.
+
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::super::BackingRef;
+use super::extensions::{BACKING_FORMAT, Extensions};
+use super::header::{
+    Header, MAGIC, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader, SECTOR,
+};
+use super::refcounts::Block;
+use crate::error::{Error, Kind, Result};
+use crate::storage::File;
+use crate::units::{align_up, div_up};
+
+use std::os::unix::ffi::OsStrExt;
+
+/// What may be chosen about a new image.
+#[derive(Debug, Clone)]
+pub struct CreateOptions {
+    /// 2 or 3.
+    pub version: u32,
+    /// Bytes per cluster, a power of two from 512 to 2 MiB.
+    pub cluster_size: u64,
+    /// Bits per refcount, a power of two from 1 to 64; 16 in version 2.
+    pub refcount_bits: u32,
+    /// Bytes a guest sees.
+    pub virtual_size: u64,
+    /// The backing file to record. Its existence is the caller's concern.
+    pub backing: Option<BackingRef>,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self { version: 3, cluster_size: 64 << 10, refcount_bits: 16, virtual_size: 0, backing: None }
+    }
+}
+
+/// Writes an empty image into `file`, which must be empty, and syncs it.
+///
+/// Fails with [`Kind::Usage`] when the options are impossible.
+pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
+    let usage = |what: String| Error::new(Kind::Usage, what);
+    let bits = options.cluster_size.trailing_zeros();
+    if !options.cluster_size.is_power_of_two() || !(MIN_CLUSTER_BITS..=MAX_CLUSTER_BITS).contains(&bits) {
+        return Err(usage(format!(
+            "cluster size {} is not a power of two from 512 to 2M",
+            options.cluster_size
+        )));
+    }
+    if !options.refcount_bits.is_power_of_two() || options.refcount_bits > 64 {
+        return Err(usage(format!(
+            "refcount width {} is not a power of two up to 64",
+            options.refcount_bits
+        )));
+    }
+    match options.version {
+        2 if options.refcount_bits != 16 => return Err(usage("version 2 has 16-bit refcounts only".into())),
+        2 | 3 => {}
+        other => return Err(usage(format!("version {other} is not 2 or 3"))),
+    }
+    let size = align_up(options.virtual_size, 512);
+    let l1_entries = div_up(size, (options.cluster_size / 8) << bits);
+    let l1_bytes = l1_entries.saturating_mul(8);
+    if l1_bytes > MAX_L1_BYTES {
+        return Err(usage(format!(
+            "{size} bytes are too many for clusters of {} bytes",
+            options.cluster_size
+        )));
+    }
+    let order = options.refcount_bits.trailing_zeros();
+    let layout = Layout::new(options.cluster_size, order, div_up(l1_bytes, options.cluster_size).max(1));
+
+    let (sector, name) = header(options, size, l1_entries as u32, order, &layout)?;
+    let parsed = Header::parse(&sector)?;
+    let cluster = |index: u64| index << bits;
+    // Sector 0 last: until then the file is not an image, so a crash leaves nothing half-made.
+    file.set_len(cluster(layout.used()))?;
+    for index in 0..layout.blocks {
+        let at = cluster(1 + layout.table + index);
+        file.write_at(cluster(1) + index * 8, &at.to_be_bytes())?;
+        let mut block = Block::empty(&parsed);
+        let first = index * layout.per_block;
+        for used in first..layout.used().clamp(first, first + layout.per_block) {
+            block.set(used - first, 1);
+        }
+        file.write_at(at, &block.bytes)?;
+    }
+    if let Some((at, name)) = &name {
+        file.write_at(*at, name)?;
+    }
+    file.sync()?;
+    file.write_at(0, &sector)?;
+    file.sync()
+}
+
+/// Clusters of a new image in file order: header, refcount table, refcount blocks, L1 table.
+struct Layout {
+    table: u64,
+    blocks: u64,
+    l1: u64,
+    per_block: u64,
+}
+
+impl Layout {
+    fn new(cluster_size: u64, refcount_order: u32, l1: u64) -> Self {
+        let per_block = (cluster_size * 8) >> refcount_order;
+        let mut layout = Self { table: 1, blocks: 1, l1, per_block };
+        // Blocks count themselves too; a few rounds settle it.
+        while layout.used() > layout.blocks * per_block {
+            layout.blocks = div_up(layout.used(), per_block);
+            layout.table = div_up(layout.blocks * 8, cluster_size);
+        }
+        layout
+    }
+
+    fn used(&self) -> u64 {
+        1 + self.table + self.blocks + self.l1
+    }
+}
+
+type NamePlace = Option<(u64, Vec<u8>)>;
+
+/// Sector 0, and the part of the backing name that lies behind it.
+fn header(
+    options: &CreateOptions,
+    size: u64,
+    l1_size: u32,
+    order: u32,
+    layout: &Layout,
+) -> Result<([u8; SECTOR], NamePlace)> {
+    let mut raw = RawHeader::new_zeroed();
+    raw.magic.set(MAGIC);
+    raw.version.set(options.version);
+    raw.cluster_bits.set(options.cluster_size.trailing_zeros());
+    raw.size.set(size);
+    raw.l1_size.set(l1_size);
+    raw.reftable_offset.set(options.cluster_size);
+    raw.reftable_clusters.set(layout.table as u32);
+    raw.l1_offset.set((1 + layout.table + layout.blocks) * options.cluster_size);
+    raw.refcount_order.set(order);
+    raw.header_length.set(OUR_V3_LENGTH);
+    let header_len = if options.version == 3 { OUR_V3_LENGTH as usize } else { 72 };
+
+    let mut extensions = Extensions::default();
+    let mut name = None;
+    if let Some(backing) = &options.backing {
+        if let Some(format) = &backing.format {
+            extensions.set(BACKING_FORMAT, format.clone().into_bytes());
+        }
+        let bytes = backing.name.as_bytes();
+        let at = header_len + extensions.to_bytes().len();
+        if bytes.len() > 1023 || (at + bytes.len()) as u64 > options.cluster_size {
+            return Err(Error::new(Kind::Usage, "backing file name is too long"));
+        }
+        raw.backing_offset.set(at as u64);
+        raw.backing_size.set(bytes.len() as u32);
+        name = Some((at, bytes.to_vec()));
+    }
+    let mut sector = [0; SECTOR];
+    sector[..header_len].copy_from_slice(&raw.as_bytes()[..header_len]);
+    let ext = extensions.to_bytes();
+    sector[header_len..header_len + ext.len()].copy_from_slice(&ext);
+    let Some((at, bytes)) = name else { return Ok((sector, None)) };
+    let inside = bytes.len().min(SECTOR - at);
+    sector[at..at + inside].copy_from_slice(&bytes[..inside]);
+    let rest = (inside < bytes.len()).then(|| (SECTOR as u64, bytes[inside..].to_vec()));
+    Ok((sector, rest))
+}

@@ -1,0 +1,106 @@
+//! Header extensions ("Header extensions") and the backing name that follows them in cluster 0.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use super::super::BackingRef;
+use super::header::Header;
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+use crate::units::align_up;
+
+pub(super) const BACKING_FORMAT: u32 = 0xe279_2aca;
+pub(super) const FEATURE_NAMES: u32 = 0x6803_f857;
+pub(super) const BITMAPS: u32 = 0x2385_2875;
+pub(super) const CRYPTO_HEADER: u32 = 0x0537_be77;
+pub(super) const DATA_FILE: u32 = 0x4441_5441;
+const END: u32 = 0;
+/// An extension list longer than this is damage: cluster 0 holds them all.
+const MAX_AREA: u64 = 64 << 10;
+
+/// One extension, unpadded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Extension {
+    pub(super) kind: u32,
+    pub(super) data: Vec<u8>,
+}
+
+/// All extensions, in file order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Extensions(pub(super) Vec<Extension>);
+
+impl Extensions {
+    /// Reads the list that follows the header.
+    pub(super) fn read(file: &dyn File, header: &Header) -> Result<Self> {
+        let start = u64::from(header.header_length);
+        let end = if header.backing_offset != 0 { header.backing_offset } else { header.cluster_size() };
+        let mut area = vec![0; end.min(MAX_AREA).saturating_sub(start) as usize];
+        read_exact_or_zero(file, start, &mut area)?;
+        let mut list = Vec::new();
+        let mut at = 0;
+        while let Some(head) = area.get(at..at + 8) {
+            let (kind, len) = (be32(head), be32(&head[4..]) as usize);
+            if kind == END {
+                break;
+            }
+            let data = at.checked_add(8).and_then(|s| area.get(s..s.checked_add(len)?)).ok_or_else(|| {
+                Error::corrupt(format!("header extension {kind:#x} of {len} bytes does not fit"))
+                    .offset(start + at as u64)
+            })?;
+            list.push(Extension { kind, data: data.to_vec() });
+            at += 8 + align_up(len as u64, 8) as usize;
+        }
+        Ok(Self(list))
+    }
+
+    /// The list as bytes, end marker included.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for ext in &self.0 {
+            out.extend(ext.kind.to_be_bytes());
+            out.extend((ext.data.len() as u32).to_be_bytes());
+            out.extend(&ext.data);
+            out.resize(align_up(out.len() as u64, 8) as usize, 0);
+        }
+        out.extend([0; 8]);
+        out
+    }
+
+    pub(super) fn get(&self, kind: u32) -> Option<&[u8]> {
+        self.0.iter().find(|e| e.kind == kind).map(|e| e.data.as_slice())
+    }
+
+    pub(super) fn text(&self, kind: u32) -> Option<String> {
+        self.get(kind).map(|d| String::from_utf8_lossy(d).into_owned())
+    }
+
+    /// Replaces an extension in its place, or puts it first.
+    pub(super) fn set(&mut self, kind: u32, data: Vec<u8>) {
+        match self.0.iter_mut().find(|e| e.kind == kind) {
+            Some(ext) => ext.data = data,
+            None => self.0.insert(0, Extension { kind, data }),
+        }
+    }
+
+    /// The same list without `kind`.
+    pub(super) fn without(&self, kind: u32) -> Self {
+        Self(self.0.iter().filter(|e| e.kind != kind).cloned().collect())
+    }
+}
+
+/// The backing file that header and extensions name.
+pub(super) fn backing(file: &dyn File, header: &Header, ext: &Extensions) -> Result<Option<BackingRef>> {
+    if header.backing_offset == 0 {
+        return Ok(None);
+    }
+    let mut name = vec![0; header.backing_size as usize];
+    read_exact_or_zero(file, header.backing_offset, &mut name)?;
+    if name.contains(&0) {
+        return Err(Error::corrupt("backing file name contains a NUL byte").offset(header.backing_offset));
+    }
+    Ok(Some(BackingRef { name: OsString::from_vec(name), format: ext.text(BACKING_FORMAT) }))
+}
+
+fn be32(bytes: &[u8]) -> u32 {
+    bytes.first_chunk::<4>().map_or(0, |b| u32::from_be_bytes(*b))
+}

@@ -1,0 +1,219 @@
+//! The [`Image`] that everybody else sees.
+
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::extensions::{self, DATA_FILE, Extensions};
+use super::header::{COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
+use super::tables::{L1, L1Place, L2, L2Cache};
+use super::{bitmaps, check, compression, snapshots, space};
+use crate::error::{Error, Result};
+use crate::image::{
+    BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State,
+};
+use crate::storage::{File, read_exact_or_zero};
+use crate::units::{Guest, Host};
+
+/// A qcow2 image, open for reading.
+pub struct Qcow2 {
+    pub(super) file: Arc<dyn File>,
+    pub(super) header: Header,
+    pub(super) extensions: Extensions,
+    pub(super) table: Vec<snapshots::Entry>,
+    shown: Vec<Snapshot>,
+    backing: Option<BackingRef>,
+    active: L1,
+    saved: Vec<L1>,
+    cache: L2Cache,
+}
+
+impl Qcow2 {
+    /// Reads header, extensions and snapshot table; nothing else is touched until asked for.
+    pub fn open(file: Arc<dyn File>) -> Result<Self> {
+        let header = Header::read(&*file)?;
+        let extensions = Extensions::read(&*file, &header)?;
+        let backing = extensions::backing(&*file, &header, &extensions)?;
+        let table = snapshots::read(&*file, &header)?;
+        let place = |offset, entries| L1::at(L1Place { offset, entries });
+        Ok(Self {
+            active: place(header.l1_offset, header.l1_size),
+            saved: table.iter().map(|s| place(s.l1_offset, s.l1_size)).collect(),
+            shown: table.iter().map(|s| s.shown.clone()).collect(),
+            cache: L2Cache::default(),
+            file,
+            header,
+            extensions,
+            table,
+            backing,
+        })
+    }
+
+    /// The L1 table of a state.
+    pub(super) fn l1(&self, state: State) -> Result<&[u64]> {
+        let l1 = match state {
+            State::Active => Some(&self.active),
+            State::Snapshot(index) => self.saved.get(index),
+        };
+        l1.ok_or_else(|| Error::corrupt("no such snapshot"))?.load(&*self.file, &self.header)
+    }
+
+    /// The L2 table behind an L1 entry.
+    pub(super) fn l2(&self, l1_entry: u64) -> Result<Option<L2>> {
+        self.cache.load(&*self.file, &self.header, l1_entry)
+    }
+
+    /// All states: the active one, then the snapshots in table order.
+    pub(super) fn states(&self) -> impl Iterator<Item = State> + use<> {
+        std::iter::once(State::Active).chain((0..self.table.len()).map(State::Snapshot))
+    }
+
+    /// Names of the persistent bitmaps; a directory that cannot be read is named as such.
+    fn bitmap_names(&self) -> Vec<String> {
+        match bitmaps::read(self) {
+            Ok(found) => found.list.into_iter().map(|b| b.name).collect(),
+            Err(_) => vec!["(unreadable)".to_owned()],
+        }
+    }
+
+    /// Length of the run of missing L2 tables that starts at L1 index `from`, in guest bytes.
+    fn empty_tables(&self, l1: &[u64], from: usize, max: u64) -> u64 {
+        let enough = crate::units::div_up(max, self.header.l2_coverage()) as usize + 1;
+        let empty = l1.iter().skip(from).take(enough).take_while(|e| **e == 0).count();
+        // Behind the table nothing is allocated either.
+        let open_end = from + empty >= l1.len();
+        if open_end { u64::MAX } else { (empty as u64).saturating_mul(self.header.l2_coverage()) }
+    }
+
+    fn kind_at(&self, entry: Entry, in_cluster: u64) -> (ExtentKind, u64) {
+        let rest = self.header.cluster_size() - in_cluster;
+        let host = |h: u64| Host(h + in_cluster);
+        match entry {
+            Entry::Unallocated => (ExtentKind::Unallocated, rest),
+            Entry::Zero { host: at } => (ExtentKind::Zero { host: at.map(host) }, rest),
+            Entry::Data { host: at } => (ExtentKind::Data { host: host(at) }, rest),
+            Entry::Compressed { host, bytes } => {
+                (ExtentKind::Compressed { host: Host(host), bytes, skip: in_cluster }, rest)
+            }
+            Entry::Sub { host: at, allocated, zero } => {
+                let unit = self.header.cluster_size() / 32;
+                let part = in_cluster / unit;
+                let class = |i: u64| (allocated >> i & 1, zero >> i & 1);
+                let end = (part..32).find(|i| class(*i) != class(part)).unwrap_or(32);
+                let kind = match class(part) {
+                    (1, _) => ExtentKind::Data { host: host(at) },
+                    (_, 1) => ExtentKind::Zero { host: (at != 0).then(|| host(at)) },
+                    _ => ExtentKind::Unallocated,
+                };
+                (kind, end * unit - in_cluster)
+            }
+        }
+    }
+}
+
+/// Whether a run of `kind` that is `len` long goes on as `next`.
+fn goes_on(kind: ExtentKind, len: u64, next: ExtentKind) -> bool {
+    !matches!(kind, ExtentKind::Compressed { .. }) && kind.advance(len) == next
+}
+
+impl Image for Qcow2 {
+    fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    fn format(&self) -> Format {
+        Format::Qcow2
+    }
+
+    fn cluster_size(&self) -> u64 {
+        self.header.cluster_size()
+    }
+
+    fn backing(&self) -> Option<&BackingRef> {
+        self.backing.as_ref()
+    }
+
+    fn snapshots(&self) -> &[Snapshot] {
+        &self.shown
+    }
+
+    fn virtual_size(&self, state: State) -> u64 {
+        match state {
+            State::Active => self.header.size,
+            State::Snapshot(index) => self.shown.get(index).map_or(0, |s| s.virtual_size),
+        }
+    }
+
+    fn extent_at(&self, state: State, at: Guest, max: u64) -> Result<Extent> {
+        if self.header.incompatible & INCOMPAT_DATA_FILE != 0 {
+            return Err(Error::unsupported("data lies in an external data file, which is not opened yet"));
+        }
+        let header = &self.header;
+        let max = max.min(self.virtual_size(state).saturating_sub(at.0));
+        let l1 = self.l1(state)?;
+        let l1_index = usize::try_from(at.0 / header.l2_coverage()).unwrap_or(usize::MAX);
+        let in_table = at.0 % header.l2_coverage();
+        let Some(l2) = l1.get(l1_index).map_or(Ok(None), |e| self.l2(*e))? else {
+            let run = self.empty_tables(l1, l1_index, max).saturating_sub(in_table);
+            // An entry may have flags but no table; it still covers its own range.
+            let run = run.max(header.l2_coverage() - in_table);
+            return Ok(Extent { start: at, len: run.min(max), kind: ExtentKind::Unallocated });
+        };
+        let run_at = |offset: u64| -> Result<(ExtentKind, u64)> {
+            let entry = l2.entry(header, offset >> header.cluster_bits)?;
+            Ok(self.kind_at(entry, offset & (header.cluster_size() - 1)))
+        };
+        let (kind, mut len) = run_at(in_table)?;
+        while len < max && in_table + len < header.l2_coverage() {
+            let (next, more) = run_at(in_table + len)?;
+            if !goes_on(kind, len, next) {
+                break;
+            }
+            len += more;
+        }
+        Ok(Extent { start: at, len: len.min(max), kind })
+    }
+
+    fn read(&self, extent: &Extent, skip: u64, buf: &mut [u8]) -> Result<()> {
+        match extent.kind {
+            ExtentKind::Data { host } => read_exact_or_zero(&*self.file, host.0 + skip, buf),
+            ExtentKind::Compressed { host, bytes, skip: inner } => {
+                let mut cluster = vec![0; self.header.cluster_size() as usize];
+                compression::read(&*self.file, &self.header, host.0, bytes, &mut cluster)?;
+                let from = (inner + skip) as usize;
+                let part = from.checked_add(buf.len()).and_then(|end| cluster.get(from..end));
+                buf.copy_from_slice(part.ok_or_else(|| Error::corrupt("read beyond a cluster"))?);
+                Ok(())
+            }
+            ExtentKind::Zero { .. } | ExtentKind::Unallocated => {
+                buf.fill(0);
+                Ok(())
+            }
+        }
+    }
+
+    fn details(&self) -> Details {
+        let header = &self.header;
+        let bit = |bit: u64| header.incompatible & bit != 0;
+        Details::Qcow2 {
+            version: header.version,
+            refcount_bits: 1 << header.refcount_order,
+            dirty: bit(INCOMPAT_DIRTY),
+            corrupt: bit(INCOMPAT_CORRUPT),
+            lazy_refcounts: header.compatible & COMPAT_LAZY_REFCOUNTS != 0,
+            extended_l2: header.extended_l2(),
+            compression: if header.zstd { "zstd" } else { "zlib" },
+            data_file: bit(INCOMPAT_DATA_FILE)
+                .then(|| self.extensions.text(DATA_FILE).unwrap_or_else(|| "(unnamed)".to_owned())),
+            encryption: header.encryption,
+            bitmaps: self.bitmap_names(),
+        }
+    }
+
+    fn check(&self) -> Result<CheckReport> {
+        check::check(self)
+    }
+
+    fn space(&self) -> Result<Space> {
+        space::space(self)
+    }
+}

@@ -1,0 +1,178 @@
+//! Reading refcounts ("Host cluster management"): a table of blocks of counters 1 to 64 bits wide.
+
+use std::sync::Arc;
+
+use super::header::Header;
+use super::tables::be_words;
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+
+const OFFSET_MASK: u64 = !511;
+
+/// One refcount block in file order, read and changed counter by counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    order: u32,
+}
+
+impl Block {
+    /// A block of zeros.
+    pub(super) fn empty(header: &Header) -> Self {
+        Self { bytes: vec![0; header.cluster_size() as usize], order: header.refcount_order }
+    }
+
+    /// The counter at `index`; 0 beyond the block.
+    pub(super) fn get(&self, index: u64) -> u64 {
+        let i = index as usize;
+        if self.order < 3 {
+            // Narrow counters fill a byte from its least significant bit.
+            let per_byte = 8 >> self.order;
+            let bits = 1u32 << self.order;
+            let byte = self.bytes.get(i / per_byte).copied().unwrap_or(0);
+            return u64::from(byte >> ((i % per_byte) as u32 * bits)) & ((1 << bits) - 1);
+        }
+        let width = 1usize << (self.order - 3);
+        let bytes = self.bytes.get(i * width..(i + 1) * width).unwrap_or_default();
+        bytes.iter().fold(0, |value, b| value << 8 | u64::from(*b))
+    }
+
+    /// Sets the counter at `index`; the value must fit the width.
+    pub(super) fn set(&mut self, index: u64, value: u64) {
+        let i = index as usize;
+        if self.order < 3 {
+            let per_byte = 8 >> self.order;
+            let bits = 1u32 << self.order;
+            let shift = (i % per_byte) as u32 * bits;
+            let mask = (((1u32 << bits) - 1) << shift) as u8;
+            if let Some(byte) = self.bytes.get_mut(i / per_byte) {
+                *byte = *byte & !mask | ((value as u8) << shift) & mask;
+            }
+            return;
+        }
+        let width = 1usize << (self.order - 3);
+        if let Some(bytes) = self.bytes.get_mut(i * width..(i + 1) * width) {
+            bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
+        }
+    }
+
+    /// Whether all counters are 0.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.iter().all(|b| *b == 0)
+    }
+}
+
+/// The largest value a counter can hold.
+pub(super) fn max_refcount(header: &Header) -> u64 {
+    match header.refcount_order {
+        6 => u64::MAX,
+        order => (1 << (1 << order)) - 1,
+    }
+}
+
+/// The refcount structures of a file as they are on disk. Blocks are read one at a time.
+pub(super) struct Refcounts {
+    file: Arc<dyn File>,
+    header: Header,
+    pub(super) table: Vec<u64>,
+    last: Option<(u64, Option<Block>)>,
+}
+
+impl Refcounts {
+    /// Reads the table (at most 8 MiB; the header check made sure of that).
+    pub(super) fn open(file: &Arc<dyn File>, header: &Header) -> Result<Self> {
+        Ok(Self {
+            table: read_table(&**file, header)?,
+            file: file.clone(),
+            header: header.clone(),
+            last: None,
+        })
+    }
+
+    /// Where block `index` lies; `None` when there is none.
+    pub(super) fn block_offset(&self, index: u64) -> Result<Option<u64>> {
+        block_offset(&self.header, &self.table, index)
+    }
+
+    /// Block `index`; `None` when all its counters are 0 for want of a block.
+    pub(super) fn block(&mut self, index: u64) -> Result<Option<&Block>> {
+        if self.last.as_ref().is_none_or(|(i, _)| *i != index) {
+            let block = read_block(&*self.file, &self.header, &self.table, index)?;
+            self.last = Some((index, block));
+        }
+        Ok(self.last.as_ref().and_then(|(_, block)| block.as_ref()))
+    }
+
+    /// The recorded refcount of a cluster.
+    pub(super) fn get(&mut self, cluster: u64) -> Result<u64> {
+        let entries = self.header.block_entries();
+        Ok(self.block(cluster / entries)?.map_or(0, |b| b.get(cluster % entries)))
+    }
+
+    /// Clusters the table can speak about at all.
+    pub(super) fn coverage(&self) -> u64 {
+        (self.table.len() as u64).saturating_mul(self.header.block_entries())
+    }
+}
+
+/// Reads the refcount table.
+fn read_table(file: &dyn File, header: &Header) -> Result<Vec<u64>> {
+    let mut raw = vec![0; (u64::from(header.reftable_clusters) << header.cluster_bits) as usize];
+    read_exact_or_zero(file, header.reftable_offset, &mut raw)?;
+    Ok(be_words(&raw))
+}
+
+fn block_offset(header: &Header, table: &[u64], index: u64) -> Result<Option<u64>> {
+    let entry = usize::try_from(index).ok().and_then(|i| table.get(i)).copied().unwrap_or(0);
+    let offset = entry & OFFSET_MASK;
+    if offset == 0 {
+        return Ok(None);
+    }
+    if !offset.is_multiple_of(header.cluster_size()) {
+        return Err(Error::corrupt(format!(
+            "refcount block offset {offset:#x} is not the start of a cluster"
+        )));
+    }
+    Ok(Some(offset))
+}
+
+/// Reads one refcount block.
+fn read_block(file: &dyn File, header: &Header, table: &[u64], index: u64) -> Result<Option<Block>> {
+    let Some(offset) = block_offset(header, table, index)? else { return Ok(None) };
+    let mut block = Block::empty(header);
+    read_exact_or_zero(file, offset, &mut block.bytes)?;
+    Ok(Some(block))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_width_keeps_its_neighbours() {
+        for order in 0..=6 {
+            let mut block = Block { bytes: vec![0; 64], order };
+            let max = if order == 6 { u64::MAX } else { (1 << (1 << order)) - 1 };
+            let count = (64 * 8) >> order;
+            for i in 0..count {
+                block.set(i, if i % 2 == 0 { max } else { 0 });
+            }
+            for i in 0..count {
+                assert_eq!(block.get(i), if i % 2 == 0 { max } else { 0 }, "order {order} index {i}");
+            }
+            block.set(1, 1);
+            assert_eq!((block.get(0), block.get(1), block.get(2)), (max, 1, max));
+        }
+    }
+
+    #[test]
+    fn layout_is_the_one_of_the_specification() {
+        let mut nibbles = Block { bytes: vec![0; 8], order: 2 };
+        nibbles.set(0, 0x1);
+        nibbles.set(1, 0x2);
+        assert_eq!(nibbles.bytes[0], 0x21);
+        let mut words = Block { bytes: vec![0; 8], order: 4 };
+        words.set(1, 0x0102);
+        assert_eq!(words.bytes[2..4], [1, 2]);
+    }
+}

@@ -1,0 +1,163 @@
+//! The refcounts a writer is about to make true.
+//!
+//! Changed blocks are kept in memory (1/32768 of the host bytes they describe at the usual 64 KiB
+//! and 16 bits) and written, with a new refcount table, into free space. Moving a block changes
+//! refcounts itself, so [`RefUpdate::settle`] goes round until nothing new is touched.
+
+use std::collections::BTreeMap;
+
+use super::alloc::Alloc;
+use super::header::Header;
+use super::refcounts::{Block, max_refcount};
+use crate::error::{Error, Result};
+use crate::units::div_up;
+
+const MAX_TABLE_BYTES: u64 = 8 << 20;
+
+/// Changed blocks and where they will lie.
+pub(super) struct RefUpdate {
+    header: Header,
+    changed: BTreeMap<u64, Block>,
+    moved: BTreeMap<u64, u64>,
+}
+
+/// The refcount structures to write before the flip.
+pub(super) struct Settled {
+    /// First cluster of the new table, and its length in clusters.
+    pub(super) table_at: u64,
+    pub(super) table_clusters: u64,
+    /// The table's entries.
+    pub(super) table: Vec<u64>,
+}
+
+impl RefUpdate {
+    pub(super) fn new(header: &Header) -> Self {
+        Self { header: header.clone(), changed: BTreeMap::new(), moved: BTreeMap::new() }
+    }
+
+    /// Whether anything changes at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// Adds `by` (may be negative) to the refcounts of `count` clusters from `cluster`.
+    pub(super) fn add(&mut self, alloc: &mut Alloc, cluster: u64, count: u64, by: i64) -> Result<()> {
+        let entries = self.header.block_entries();
+        for cluster in cluster..cluster + count {
+            let index = cluster / entries;
+            if !self.changed.contains_key(&index) {
+                let block = alloc.old().block(index)?.cloned().unwrap_or_else(|| Block::empty(&self.header));
+                self.changed.insert(index, block);
+            }
+            let Some(block) = self.changed.get_mut(&index) else { continue };
+            let value = block
+                .get(cluster % entries)
+                .checked_add_signed(by)
+                .filter(|v| *v <= max_refcount(&self.header))
+                .ok_or_else(|| {
+                    let host = cluster << self.header.cluster_bits;
+                    Error::corrupt("refcount leaves its range; check the image first").offset(host)
+                })?;
+            block.set(cluster % entries, value);
+        }
+        Ok(())
+    }
+
+    /// Places every changed block and a new table in free space, and counts them.
+    pub(super) fn settle(&mut self, alloc: &mut Alloc) -> Result<Settled> {
+        let old_at = self.header.reftable_offset >> self.header.cluster_bits;
+        let old_len = u64::from(self.header.reftable_clusters);
+        self.add(alloc, old_at, old_len, -1)?;
+        let mut table: Option<(u64, u64)> = None;
+        loop {
+            self.move_blocks(alloc)?;
+            let last = self.changed.keys().next_back().copied().unwrap_or(0);
+            let needed = div_up((last + 1) * 8, self.header.cluster_size()).max(old_len);
+            match table {
+                Some((_, len)) if len >= needed => {
+                    if self.moved.len() == self.changed.len() {
+                        break;
+                    }
+                }
+                _ => {
+                    if let Some((at, len)) = table {
+                        self.add(alloc, at, len, -1)?;
+                    }
+                    if needed << self.header.cluster_bits > MAX_TABLE_BYTES {
+                        return Err(Error::unsupported("the refcount table would become too large"));
+                    }
+                    let at = alloc.exact(needed)?;
+                    self.add(alloc, at, needed, 1)?;
+                    table = Some((at, needed));
+                }
+            }
+        }
+        let (table_at, table_clusters) = table.unwrap_or_default();
+        let mut entries = alloc.old().table.clone();
+        entries.resize(((table_clusters << self.header.cluster_bits) / 8) as usize, 0);
+        for (index, at) in &self.moved {
+            if let Some(entry) = entries.get_mut(*index as usize) {
+                *entry = at << self.header.cluster_bits;
+            }
+        }
+        Ok(Settled { table_at, table_clusters, table: entries })
+    }
+
+    fn move_blocks(&mut self, alloc: &mut Alloc) -> Result<()> {
+        loop {
+            let todo: Vec<u64> =
+                self.changed.keys().filter(|i| !self.moved.contains_key(i)).copied().collect();
+            if todo.is_empty() {
+                return Ok(());
+            }
+            for index in todo {
+                let at = alloc.exact(1)?;
+                self.add(alloc, at, 1, 1)?;
+                if let Some(old) = alloc.old().block_offset(index)? {
+                    self.add(alloc, old >> self.header.cluster_bits, 1, -1)?;
+                }
+                self.moved.insert(index, at);
+            }
+        }
+    }
+
+    /// The changed blocks with their new clusters.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, &Block)> {
+        self.moved.iter().filter_map(|(index, at)| Some((*at, self.changed.get(index)?)))
+    }
+
+    /// Runs of clusters that are in use now and will not be: first cluster and length.
+    pub(super) fn freed(&self, alloc: &mut Alloc) -> Result<Vec<(u64, u64)>> {
+        let entries = self.header.block_entries();
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for (index, new) in &self.changed {
+            let Some(old) = alloc.old().block(*index)? else { continue };
+            for i in (0..entries).filter(|i| old.get(*i) != 0 && new.get(*i) == 0) {
+                let cluster = index * entries + i;
+                match runs.last_mut() {
+                    Some((start, len)) if *start + *len == cluster => *len += 1,
+                    _ => runs.push((cluster, 1)),
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The first cluster behind everything that will be in use.
+    pub(super) fn end(&self, alloc: &mut Alloc) -> Result<u64> {
+        let entries = self.header.block_entries();
+        let last_old = alloc.old().table.iter().rposition(|e| *e != 0).map_or(0, |i| i as u64);
+        let last = self.changed.keys().next_back().copied().unwrap_or(0).max(last_old);
+        for index in (0..=last).rev() {
+            let top = |b: &Block| (0..entries).rev().find(|i| b.get(*i) != 0);
+            let found = match self.changed.get(&index) {
+                Some(block) => top(block),
+                None => alloc.old().block(index)?.and_then(top),
+            };
+            if let Some(i) = found {
+                return Ok(index * entries + i + 1);
+            }
+        }
+        Ok(1)
+    }
+}

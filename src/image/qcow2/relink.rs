@@ -1,0 +1,79 @@
+//! A new backing file, in one sector.
+//!
+//! The name goes to a place in cluster 0 that nothing refers to; then sector 0 switches to it,
+//! together with the recorded format. Before the switch the image has its old backing file, after
+//! it the new one; there is no instant with neither.
+
+use std::os::unix::ffi::OsStrExt;
+
+use super::super::BackingRef;
+use super::extensions::{BACKING_FORMAT, Extensions, FEATURE_NAMES};
+use super::header::{Header, SECTOR};
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+use crate::units::align_up;
+
+/// Records `backing` in the image in `file`. The caller holds the write lock.
+pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
+    let header = Header::read(file)?;
+    let extensions = Extensions::read(file, &header)?;
+    let name = backing.name.as_bytes();
+    if name.is_empty() || name.len() > 1023 {
+        return Err(Error::unsupported("backing file name must have 1 to 1023 bytes"));
+    }
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+
+    let mut wanted = extensions.clone();
+    if let Some(format) = &backing.format {
+        wanted.set(BACKING_FORMAT, format.clone().into_bytes());
+    }
+    let old_area = extensions.to_bytes();
+    // The feature names are only words for people; they may go when room is short.
+    let choices = [wanted.clone(), wanted.without(FEATURE_NAMES)];
+    let area = choices
+        .iter()
+        .map(Extensions::to_bytes)
+        .find(|area| fits_sector(&header, &old_area, area))
+        .ok_or_else(|| Error::unsupported("header extensions are too long to be changed in one sector"))?;
+
+    let start = header.header_length as usize;
+    let inside = area.len().min(SECTOR - start);
+    sector[start..start + inside].copy_from_slice(&area[..inside]);
+    let area_end = (start + area.len()).max(start + old_area.len());
+    let place = place_for_name(&header, start + area.len(), area_end, name.len())
+        .ok_or_else(|| Error::unsupported("no room for the new backing file name in the first cluster"))?;
+    if place < SECTOR {
+        sector[place..place + name.len()].copy_from_slice(name);
+    } else {
+        file.write_at(place as u64, name)?;
+        file.sync()?;
+    }
+    let flipped = Header { backing_offset: place as u64, backing_size: name.len() as u32, ..header };
+    file.write_at(0, &flipped.store(&sector)?)?;
+    file.sync()?;
+    Ok(SECTOR as u64 + if place < SECTOR { 0 } else { name.len() as u64 })
+}
+
+/// Whether only sector 0 need change to replace the old extension area by the new one.
+fn fits_sector(header: &Header, old: &[u8], new: &[u8]) -> bool {
+    let start = header.header_length as usize;
+    if start + new.len() <= SECTOR {
+        return true;
+    }
+    let behind = SECTOR.saturating_sub(start);
+    new.get(behind..) == old.get(behind..)
+}
+
+/// Room for the name: whole inside sector 0, or whole behind it and clear of the old name.
+fn place_for_name(header: &Header, area_end: usize, both_ends: usize, len: usize) -> Option<usize> {
+    if area_end + len <= SECTOR {
+        return Some(area_end);
+    }
+    let cluster = header.cluster_size() as usize;
+    let old = header.backing_offset as usize..header.backing_offset as usize + header.backing_size as usize;
+    let first = align_up(both_ends.max(SECTOR) as u64, 8) as usize;
+    let behind_old = align_up(old.end.max(first) as u64, 8) as usize;
+    let clear = |at: usize| at + len <= old.start || at >= old.end;
+    [first, behind_old].into_iter().find(|at| clear(*at) && at + len <= cluster)
+}

@@ -1,0 +1,139 @@
+//! The snapshot table ("Snapshots"): entries of variable length, big endian.
+
+use super::super::Snapshot;
+use super::header::{Header, MAX_L1_BYTES};
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+use crate::units::align_up;
+
+const MAX_SNAPSHOTS: u32 = 65536;
+const MAX_TABLE_BYTES: u64 = 64 << 20;
+const MAX_EXTRA: usize = 1024;
+const FIXED: usize = 40;
+const READ_AHEAD: usize = 16 << 10;
+
+/// One entry: what people see, and what the tables need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) shown: Snapshot,
+    pub(super) l1_offset: u64,
+    pub(super) l1_size: u32,
+    /// The entry as it lies in the file, padding included, so that a rewrite keeps unknown bytes.
+    pub(super) raw: Vec<u8>,
+}
+
+impl Entry {
+    /// A new entry for the state whose L1 table lies at `l1_offset`.
+    pub(super) fn new(shown: Snapshot, l1_offset: u64, l1_size: u32) -> Self {
+        let mut raw = Vec::with_capacity(FIXED + 24 + shown.id.len() + shown.name.len() + 8);
+        raw.extend(l1_offset.to_be_bytes());
+        raw.extend(l1_size.to_be_bytes());
+        raw.extend((shown.id.len() as u16).to_be_bytes());
+        raw.extend((shown.name.len() as u16).to_be_bytes());
+        raw.extend(shown.date_sec.to_be_bytes());
+        raw.extend(shown.date_nsec.to_be_bytes());
+        raw.extend(shown.vm_clock_nsec.to_be_bytes());
+        raw.extend((shown.vm_state_size as u32).to_be_bytes());
+        raw.extend(24u32.to_be_bytes());
+        raw.extend(shown.vm_state_size.to_be_bytes());
+        raw.extend(shown.virtual_size.to_be_bytes());
+        raw.extend(shown.icount.unwrap_or(u64::MAX).to_be_bytes());
+        raw.extend(shown.id.as_bytes());
+        raw.extend(shown.name.as_bytes());
+        raw.resize(align_up(raw.len() as u64, 8) as usize, 0);
+        Self { shown, l1_offset, l1_size, raw }
+    }
+}
+
+/// Reads the whole table.
+pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
+    let count = header.nb_snapshots;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let start = header.snapshots_offset;
+    if count > MAX_SNAPSHOTS {
+        return Err(Error::corrupt(format!("{count} snapshots are more than {MAX_SNAPSHOTS}")).offset(60));
+    }
+    if start < header.cluster_size() || !start.is_multiple_of(header.cluster_size()) || start >= file.len()? {
+        return Err(Error::corrupt(format!("snapshot table offset {start:#x} is impossible")).offset(64));
+    }
+    let mut table = Table { file, start, buf: Vec::new() };
+    let mut entries = Vec::new();
+    let mut at = 0;
+    for index in 0..count {
+        let (entry, len) = table.entry(at, header).map_err(|e| {
+            let why = e.sentence().to_owned();
+            Error::corrupt(format!("snapshot table entry {index}: {why}")).offset(start + at as u64)
+        })?;
+        entries.push(entry);
+        at += len;
+    }
+    Ok(entries)
+}
+
+/// The table, read on demand and never beyond its limit.
+struct Table<'a> {
+    file: &'a dyn File,
+    start: u64,
+    buf: Vec<u8>,
+}
+
+impl Table<'_> {
+    fn bytes(&mut self, from: usize, len: usize) -> Result<&[u8]> {
+        let end = from.saturating_add(len);
+        if end as u64 > MAX_TABLE_BYTES {
+            return Err(Error::corrupt(format!("table larger than {MAX_TABLE_BYTES} bytes")));
+        }
+        if self.buf.len() < end {
+            let have = self.buf.len();
+            self.buf.resize(end.max(have + READ_AHEAD), 0);
+            read_exact_or_zero(self.file, self.start + have as u64, &mut self.buf[have..])?;
+        }
+        Ok(&self.buf[from..end])
+    }
+
+    fn entry(&mut self, at: usize, header: &Header) -> Result<(Entry, usize)> {
+        let fixed = self.bytes(at, FIXED)?;
+        let l1_offset = be64(fixed, 0);
+        let l1_size = be32(fixed, 8);
+        let (id_len, name_len) = (be16(fixed, 12) as usize, be16(fixed, 14) as usize);
+        let (date_sec, date_nsec) = (be32(fixed, 16), be32(fixed, 20));
+        let vm_clock_nsec = be64(fixed, 24);
+        let small_vm_state = be32(fixed, 32);
+        let extra_len = be32(fixed, 36) as usize;
+        if extra_len > MAX_EXTRA {
+            return Err(Error::corrupt(format!("{extra_len} bytes of extra data are more than {MAX_EXTRA}")));
+        }
+        if u64::from(l1_size) * 8 > MAX_L1_BYTES {
+            return Err(Error::corrupt(format!("L1 table of {l1_size} entries is too large")));
+        }
+        let len = align_up((FIXED + extra_len + id_len + name_len) as u64, 8) as usize;
+        let raw = self.bytes(at, len)?.to_vec();
+        let extra = &raw[FIXED..FIXED + extra_len];
+        let texts = &raw[FIXED + extra_len..];
+        let shown = Snapshot {
+            id: String::from_utf8_lossy(&texts[..id_len]).into_owned(),
+            name: String::from_utf8_lossy(&texts[id_len..id_len + name_len]).into_owned(),
+            vm_state_size: if extra_len >= 8 { be64(extra, 0) } else { small_vm_state.into() },
+            virtual_size: if extra_len >= 16 { be64(extra, 8) } else { header.size },
+            icount: (extra_len >= 24).then(|| be64(extra, 16)).filter(|n| *n != u64::MAX),
+            date_sec,
+            date_nsec,
+            vm_clock_nsec,
+        };
+        Ok((Entry { shown, l1_offset, l1_size, raw }, len))
+    }
+}
+
+fn be16(b: &[u8], at: usize) -> u16 {
+    b.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u16::from_be_bytes(*b))
+}
+
+fn be32(b: &[u8], at: usize) -> u32 {
+    b.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_be_bytes(*b))
+}
+
+fn be64(b: &[u8], at: usize) -> u64 {
+    b.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b))
+}

@@ -1,0 +1,133 @@
+//! Reading L1 and L2 tables, with a small cache of L2 tables.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::entry::{Entry, decode, l2_offset};
+use super::header::Header;
+use crate::error::{Error, Result};
+use crate::storage::{File, read_exact_or_zero};
+
+/// L2 tables kept: enough for several readers at different places, little enough to forget.
+const CACHE_BYTES: u64 = 4 << 20;
+const CACHE_TABLES: u64 = 64;
+
+/// Where an L1 table lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct L1Place {
+    pub(super) offset: u64,
+    pub(super) entries: u32,
+}
+
+/// An L1 table, read when first needed.
+#[derive(Debug)]
+pub(super) struct L1 {
+    place: L1Place,
+    table: OnceLock<Box<[u64]>>,
+}
+
+impl L1 {
+    pub(super) fn at(place: L1Place) -> Self {
+        Self { place, table: OnceLock::new() }
+    }
+
+    /// The entries, host endian.
+    pub(super) fn load(&self, file: &dyn File, header: &Header) -> Result<&[u64]> {
+        if let Some(table) = self.table.get() {
+            return Ok(table);
+        }
+        let table = read_l1(file, header, self.place)?;
+        Ok(self.table.get_or_init(|| table.into()))
+    }
+}
+
+/// Reads an L1 table that must lie inside the file.
+pub(super) fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>> {
+    let bytes = u64::from(place.entries) * 8;
+    let end = place.offset.checked_add(bytes);
+    if !place.offset.is_multiple_of(header.cluster_size())
+        || end.is_none_or(|end| {
+            bytes > 0 && end >= file.len().unwrap_or(0).saturating_add(header.cluster_size())
+        })
+    {
+        return Err(Error::corrupt("L1 table does not lie inside the file").offset(place.offset));
+    }
+    let mut raw = vec![0; bytes as usize];
+    read_exact_or_zero(file, place.offset, &mut raw)?;
+    Ok(be_words(&raw))
+}
+
+/// Big-endian 64-bit words as numbers.
+pub(super) fn be_words(raw: &[u8]) -> Vec<u64> {
+    raw.chunks_exact(8).map(|c| c.first_chunk().map_or(0, |c| u64::from_be_bytes(*c))).collect()
+}
+
+/// Numbers as big-endian 64-bit words.
+pub(super) fn to_be_bytes(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|w| w.to_be_bytes()).collect()
+}
+
+/// One L2 table as it lies in the file.
+#[derive(Debug, Clone)]
+pub(super) struct L2(Arc<[u64]>);
+
+impl L2 {
+    /// The entry of cluster `index` in this table.
+    pub(super) fn entry(&self, header: &Header, index: u64) -> Result<Entry> {
+        let (entry, bitmap) = self.raw(header, index);
+        decode(header, entry, bitmap)
+    }
+
+    /// The entry undecoded, with its subcluster bitmap (0 without subclusters).
+    pub(super) fn raw(&self, header: &Header, index: u64) -> (u64, u64) {
+        let words = (header.l2_entry_size() / 8) as usize;
+        let at = index as usize * words;
+        let word = |i| self.0.get(i).copied().unwrap_or(0);
+        (word(at), if words == 2 { word(at + 1) } else { 0 })
+    }
+
+    /// All words of the table.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+/// Most recently used L2 tables, newest last.
+#[derive(Debug, Default)]
+pub(super) struct L2Cache(Mutex<Vec<(u64, L2)>>);
+
+impl L2Cache {
+    /// The table that `l1_entry` points to, `None` when it points to none.
+    pub(super) fn load(&self, file: &dyn File, header: &Header, l1_entry: u64) -> Result<Option<L2>> {
+        let Some(offset) = l2_offset(header, l1_entry)? else { return Ok(None) };
+        if let Some(table) = self.find(offset) {
+            return Ok(Some(table));
+        }
+        let table = read_l2(file, header, offset)?;
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = (CACHE_BYTES / header.cluster_size()).clamp(4, CACHE_TABLES) as usize;
+        if cache.len() >= room {
+            cache.remove(0);
+        }
+        cache.push((offset, table.clone()));
+        Ok(Some(table))
+    }
+
+    fn find(&self, offset: u64) -> Option<L2> {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = cache.iter().rposition(|(o, _)| *o == offset)?;
+        let hit = cache.remove(at);
+        let table = hit.1.clone();
+        cache.push(hit);
+        Some(table)
+    }
+}
+
+/// Reads the L2 table at `offset`, past the cache.
+pub(super) fn read_l2(file: &dyn File, header: &Header, offset: u64) -> Result<L2> {
+    if offset >= file.len()? {
+        return Err(Error::corrupt("L2 table lies beyond the end of the file").offset(offset));
+    }
+    let mut raw = vec![0; header.cluster_size() as usize];
+    read_exact_or_zero(file, offset, &mut raw)?;
+    Ok(L2(be_words(&raw).into()))
+}

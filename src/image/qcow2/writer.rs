@@ -1,0 +1,392 @@
+//! Changing an image: everything new goes into free space, one write of sector 0 makes it true.
+//!
+//! A crash before the flip leaves the old image, untouched; after it the new one, complete. At no
+//! instant does a check find worse than nothing at all: the new refcounts describe the new image
+//! exactly, and the old ones the old. Three syncs at most: before the flip, after it, and after
+//! giving the old clusters back.
+//!
+//! A *dry* writer goes through the same motions without writing, which is how plans know the cost.
+
+use std::sync::Arc;
+
+use super::alloc::Alloc;
+use super::entry::{COPIED, ZERO, decode, l2_offset};
+use super::extensions::BITMAPS;
+use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR};
+use super::image::Qcow2;
+use super::refcounts::Refcounts;
+use super::refupdate::RefUpdate;
+use super::snapshots;
+use super::tables::{read_l2, to_be_bytes};
+use crate::error::{Error, Kind, Place, Result};
+use crate::image::{Snapshot, State, Target, Written};
+use crate::storage::{File, read_exact_or_zero};
+use crate::units::{Guest, Host, align_up, div_up};
+
+/// A change to one image, in the making. Requests come in guest order.
+pub struct Writer {
+    image: Qcow2,
+    header: Header,
+    l1: Vec<u64>,
+    l2: Option<OpenL2>,
+    l2_next: usize,
+    alloc: Alloc,
+    refs: RefUpdate,
+    table: Option<Vec<snapshots::Entry>>,
+    dry: bool,
+    done: Written,
+}
+
+/// The L2 table that requests currently fall into.
+struct OpenL2 {
+    index: usize,
+    words: Vec<u64>,
+    changed: bool,
+}
+
+impl Writer {
+    /// Starts a change of the image in `file`; with `dry` nothing is ever written.
+    ///
+    /// Refused by name: images that are dirty or marked corrupt, encrypted, with an external data
+    /// file, subclusters or persistent bitmaps.
+    pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
+        let image = Qcow2::open(file).map_err(|e| e.remedy("check the image first"))?;
+        writable(&image).at(image.file.path())?;
+        let header = image.header.clone();
+        let old = Refcounts::open(&image.file, &header)?;
+        Ok(Self {
+            l1: image.l1(State::Active)?.to_vec(),
+            l2: None,
+            l2_next: 0,
+            alloc: Alloc::new(&header, old),
+            refs: RefUpdate::new(&header),
+            table: None,
+            header,
+            image,
+            dry,
+            done: Written::default(),
+        })
+    }
+
+    fn cluster_size(&self) -> u64 {
+        self.header.cluster_size()
+    }
+
+    fn put(&mut self, cluster: u64, bytes: &[u8]) -> Result<()> {
+        self.done.meta_bytes += bytes.len() as u64;
+        self.done.extra_bytes += align_up(bytes.len() as u64, self.cluster_size());
+        if !self.dry {
+            self.image.file.write_at(cluster << self.header.cluster_bits, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes `count` clusters in a row for metadata, counted once each.
+    fn take(&mut self, count: u64, refcount: i64) -> Result<u64> {
+        let at = self.alloc.exact(count)?;
+        self.refs.add(&mut self.alloc, at, count, refcount)?;
+        Ok(at)
+    }
+
+    /// Drops one reference to every cluster of a host range.
+    fn drop_range(&mut self, offset: u64, len: u64) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let (first, last) =
+            (offset >> self.header.cluster_bits, (offset + len - 1) >> self.header.cluster_bits);
+        self.refs.add(&mut self.alloc, first, last - first + 1, -1)
+    }
+
+    fn open_l2(&mut self, index: usize) -> Result<&mut OpenL2> {
+        if self.l2.as_ref().is_none_or(|t| t.index != index) {
+            self.close_l2()?;
+            if index < self.l2_next {
+                return Err(Error::new(Kind::Internal, "changes out of guest order"));
+            }
+            let entry = self.l1.get(index).copied();
+            let entry =
+                entry.ok_or_else(|| Error::new(Kind::Internal, "a change beyond the virtual size"))?;
+            let words = match l2_offset(&self.header, entry)? {
+                Some(offset) => read_l2(&*self.image.file, &self.header, offset)?.words().to_vec(),
+                None => vec![0; self.header.l2_entries() as usize],
+            };
+            self.l2 = Some(OpenL2 { index, words, changed: false });
+        }
+        self.l2.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no table is open"))
+    }
+
+    fn close_l2(&mut self) -> Result<()> {
+        let Some(table) = self.l2.take() else { return Ok(()) };
+        self.l2_next = table.index + 1;
+        if !table.changed {
+            return Ok(());
+        }
+        if let Some(offset) = l2_offset(&self.header, self.l1[table.index])? {
+            self.drop_range(offset, self.cluster_size())?;
+        }
+        self.l1[table.index] = 0;
+        if table.words.iter().any(|w| *w != 0) {
+            let at = self.take(1, 1)?;
+            self.put(at, &to_be_bytes(&table.words))?;
+            self.l1[table.index] = at << self.header.cluster_bits | COPIED;
+        }
+        Ok(())
+    }
+
+    /// Points one guest cluster at something else and drops what it pointed at.
+    fn set_entry(&mut self, cluster: u64, new: u64) -> Result<()> {
+        let entries = self.header.l2_entries();
+        let table = self.open_l2((cluster / entries) as usize)?;
+        let word = table.words.get_mut((cluster % entries) as usize);
+        let word = word.ok_or_else(|| Error::new(Kind::Internal, "entry beyond its table"))?;
+        let old = std::mem::replace(word, new);
+        table.changed |= old != new;
+        if old != new
+            && let Some((host, len)) = decode(&self.header, old, 0)?.host_range(&self.header)
+        {
+            self.drop_range(host, len)?;
+        }
+        Ok(())
+    }
+
+    fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
+        let end = at.0.checked_add(len).filter(|_| at.is_aligned(self.cluster_size()));
+        let end = end.ok_or_else(|| Error::new(Kind::Internal, "a change that is not cluster aligned"))?;
+        Ok(at.0 >> self.header.cluster_bits..div_up(end, self.cluster_size()))
+    }
+
+    /// Forgets everything the active state holds: all of it reads through to the backing file.
+    pub fn clear(&mut self) -> Result<()> {
+        self.close_l2()?;
+        for index in 0..self.l1.len() {
+            let Some(offset) = l2_offset(&self.header, self.l1[index])? else { continue };
+            let table = read_l2(&*self.image.file, &self.header, offset)?;
+            for i in 0..self.header.l2_entries() {
+                if let Some((host, len)) = table.entry(&self.header, i)?.host_range(&self.header) {
+                    self.drop_range(host, len)?;
+                }
+            }
+            self.drop_range(offset, self.cluster_size())?;
+            self.l1[index] = 0;
+        }
+        self.l2_next = self.l1.len();
+        Ok(())
+    }
+
+    /// Records the active state as an internal snapshot: every cluster gets one more reference,
+    /// COPIED is cleared in new copies of the tables, which both states then share.
+    pub fn snapshot(&mut self, shown: Snapshot) -> Result<()> {
+        self.close_l2()?;
+        if shown.name.is_empty()
+            || self.image.table.iter().any(|s| s.shown.name == shown.name || s.shown.id == shown.id)
+        {
+            return Err(Error::new(Kind::Usage, "a snapshot needs a name and an id that are not taken"));
+        }
+        for index in 0..self.l1.len() {
+            self.share_l2(index)?;
+        }
+        self.l2_next = self.l1.len();
+        let bytes = to_be_bytes(&self.l1);
+        let count = div_up(bytes.len() as u64, self.cluster_size()).max(1);
+        let at = self.take(count, 1)?;
+        self.put(at, &bytes)?;
+        let mut table = self.image.table.clone();
+        table.push(snapshots::Entry::new(shown, at << self.header.cluster_bits, self.l1.len() as u32));
+        self.table = Some(table);
+        Ok(())
+    }
+
+    fn share_l2(&mut self, index: usize) -> Result<()> {
+        let Some(offset) = l2_offset(&self.header, self.l1[index])? else { return Ok(()) };
+        let mut words = read_l2(&*self.image.file, &self.header, offset)?.words().to_vec();
+        let mut changed = false;
+        for word in &mut words {
+            let entry = decode(&self.header, *word, 0)?;
+            if let Some((host, len)) = entry.host_range(&self.header) {
+                let (first, last) =
+                    (host >> self.header.cluster_bits, (host + len - 1) >> self.header.cluster_bits);
+                self.refs.add(&mut self.alloc, first, last - first + 1, 1)?;
+            }
+            changed |= *word & COPIED != 0;
+            *word &= !COPIED;
+        }
+        if changed {
+            let at = self.take(1, 2)?;
+            self.put(at, &to_be_bytes(&words))?;
+            self.drop_range(offset, self.cluster_size())?;
+            self.l1[index] = at << self.header.cluster_bits;
+        } else {
+            self.refs.add(&mut self.alloc, offset >> self.header.cluster_bits, 1, 1)?;
+            self.l1[index] = offset;
+        }
+        Ok(())
+    }
+
+    fn write_l1(&mut self) -> Result<()> {
+        let bytes = to_be_bytes(&self.l1);
+        self.drop_range(self.image.header.l1_offset, u64::from(self.image.header.l1_size) * 8)?;
+        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
+        self.put(at, &bytes)?;
+        self.header.l1_offset = at << self.header.cluster_bits;
+        self.header.l1_size = self.l1.len() as u32;
+        Ok(())
+    }
+
+    fn write_snapshots(&mut self) -> Result<()> {
+        let Some(table) = self.table.take() else { return Ok(()) };
+        let old: usize = self.image.table.iter().map(|s| s.raw.len()).sum();
+        self.drop_range(self.header.snapshots_offset, old as u64)?;
+        let bytes: Vec<u8> = table.iter().flat_map(|s| s.raw.iter().copied()).collect();
+        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()), 1)?;
+        self.put(at, &bytes)?;
+        self.header.snapshots_offset = at << self.header.cluster_bits;
+        self.header.nb_snapshots = table.len() as u32;
+        Ok(())
+    }
+
+    fn write_refcounts(&mut self) -> Result<()> {
+        let settled = self.refs.settle(&mut self.alloc)?;
+        let blocks: Vec<_> = self.refs.blocks().map(|(at, block)| (at, block.bytes.clone())).collect();
+        for (at, bytes) in blocks {
+            self.put(at, &bytes)?;
+        }
+        self.put(settled.table_at, &to_be_bytes(&settled.table))?;
+        self.header.reftable_offset = settled.table_at << self.header.cluster_bits;
+        self.header.reftable_clusters = settled.table_clusters as u32;
+        Ok(())
+    }
+
+    fn flip(&mut self) -> Result<()> {
+        // Only the bitmaps bit is known, and images with bitmaps are refused.
+        self.header.autoclear = 0;
+        let file = &self.image.file;
+        let mut sector = [0; SECTOR];
+        read_exact_or_zero(&**file, 0, &mut sector)?;
+        let sector = self.header.store(&sector)?;
+        self.done.meta_bytes += SECTOR as u64;
+        if self.dry {
+            return Ok(());
+        }
+        file.sync()?;
+        file.write_at(0, &sector)?;
+        file.sync()
+    }
+
+    /// Gives back what the new image no longer uses.
+    fn give_back(&mut self, freed: &[(u64, u64)], end: u64) -> Result<()> {
+        let bits = self.header.cluster_bits;
+        let file = self.image.file.clone();
+        self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
+        if self.dry {
+            return Ok(());
+        }
+        for (start, len) in freed.iter().filter(|(start, _)| *start < end) {
+            file.punch(start << bits, (*len).min(end - start) << bits)?;
+        }
+        if file.len()? > end << bits {
+            file.set_len(end << bits)?;
+        }
+        Ok(())
+    }
+}
+
+impl Target for Writer {
+    fn unit(&self) -> u64 {
+        self.cluster_size()
+    }
+
+    fn size(&self) -> u64 {
+        self.header.size
+    }
+
+    fn grow(&mut self, size: u64) -> Result<()> {
+        if size <= self.header.size {
+            return Ok(());
+        }
+        let unsized_snapshot =
+            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
+        if self.header.version < 3 && !self.image.table.is_empty()
+            || self.image.table.iter().any(unsized_snapshot)
+        {
+            return Err(Error::unsupported("an image whose snapshots do not record their size cannot grow"));
+        }
+        let size = align_up(size, 512);
+        let entries = self.header.l1_entries_for(size);
+        if entries * 8 > MAX_L1_BYTES {
+            return Err(Error::unsupported(format!("{size} bytes are too many for this cluster size")));
+        }
+        self.l1.resize(self.l1.len().max(entries as usize), 0);
+        self.header.size = size;
+        Ok(())
+    }
+
+    fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
+        let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
+        self.refs.add(&mut self.alloc, at, count, 1)?;
+        let bytes = count << self.header.cluster_bits;
+        self.done.data_bytes += bytes;
+        self.done.extra_bytes += bytes;
+        Ok((Host(at << self.header.cluster_bits), bytes))
+    }
+
+    fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
+        for (i, cluster) in self.clusters(at, len)?.enumerate() {
+            self.set_entry(cluster, (host.0 + ((i as u64) << self.header.cluster_bits)) | COPIED)?;
+        }
+        Ok(())
+    }
+
+    fn zero(&mut self, at: Guest, len: u64) -> Result<bool> {
+        let backed = self.header.backing_offset != 0;
+        if backed && self.header.version < 3 {
+            return Ok(false);
+        }
+        for cluster in self.clusters(at, len)? {
+            self.set_entry(cluster, if backed { ZERO } else { 0 })?;
+        }
+        Ok(true)
+    }
+
+    fn file(&self) -> &Arc<dyn File> {
+        &self.image.file
+    }
+
+    fn is_dry(&self) -> bool {
+        self.dry
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        let path = self.image.file.path().to_path_buf();
+        self.close_l2()?;
+        let untouched = self.refs.is_empty()
+            && self.table.is_none()
+            && self.header == self.image.header
+            && self.image.l1(State::Active)? == self.l1.as_slice();
+        if untouched {
+            return Ok(self.done);
+        }
+        self.write_l1().at(&path)?;
+        self.write_snapshots().at(&path)?;
+        self.write_refcounts().at(&path)?;
+        let freed = self.refs.freed(&mut self.alloc)?;
+        let end = self.refs.end(&mut self.alloc)?;
+        self.flip().at(&path)?;
+        self.give_back(&freed, end).at(&path)?;
+        Ok(self.done)
+    }
+}
+
+fn writable(image: &Qcow2) -> Result<()> {
+    let header = &image.header;
+    let no = |what: &str| Err(Error::unsupported(format!("{what}; cowherd cannot write such an image yet")));
+    match header.incompatible {
+        bits if bits & INCOMPAT_CORRUPT != 0 => no("marked corrupt"),
+        bits if bits & INCOMPAT_DIRTY != 0 => no("not closed cleanly (dirty)"),
+        bits if bits & INCOMPAT_DATA_FILE != 0 => no("data in an external file"),
+        _ if header.extended_l2() => no("subclusters (extended L2)"),
+        _ if header.encryption.is_some() => no("encrypted"),
+        _ if image.extensions.get(BITMAPS).is_some() => no("persistent dirty bitmaps"),
+        _ => Ok(()),
+    }
+}
