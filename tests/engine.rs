@@ -128,7 +128,8 @@ fn random_changes_and_snapshots_read_as_the_model_says() {
                 snapshot(&file, &format!("sn{step}"), model.len() as u64);
                 saved.push(model.clone());
             }
-            let what = format!("seed {seed} step {step} ({cluster_size} B clusters, {bits} bits, v{version})");
+            let what =
+                format!("seed {seed} step {step} ({cluster_size} B clusters, {bits} bits, v{version})");
             assert_clean(&file, &what);
             assert!(read_all(file.clone(), State::Active) == model, "{what}: active state differs");
             for (i, old) in saved.iter().enumerate() {
@@ -167,7 +168,8 @@ fn a_power_cut_leaves_the_old_image_or_the_new_one() {
     for seed in 1..=6u64 {
         let mut random = Random(seed.wrapping_mul(0x5851_f42d_4c95_7f2d));
         let base = Arc::new(MemFile::new("mem", Vec::new()));
-        let options = CreateOptions { cluster_size: 1024, virtual_size: 128 << 10, ..CreateOptions::default() };
+        let options =
+            CreateOptions { cluster_size: 1024, virtual_size: 128 << 10, ..CreateOptions::default() };
         qcow2::create(&*base, &options).unwrap();
         let as_file: Arc<dyn File> = base.clone();
         let mut model = vec![0; 128 << 10];

@@ -193,13 +193,7 @@ impl Forest {
     /// Everything that hangs together with `id`: the base it descends from and all that descends
     /// from that base, in order of ids.
     pub fn tree_of(&self, id: NodeId) -> Vec<NodeId> {
-        let mut base = id;
-        let mut seen = vec![false; self.nodes.len()];
-        while let Some(parent) =
-            self.parent(base).filter(|_| !std::mem::replace(&mut seen[base.0 as usize], true))
-        {
-            base = parent;
-        }
+        let base = self.ancestors(id).last().copied().unwrap_or(id);
         let mut seen = vec![false; self.nodes.len()];
         if self.get(base).is_some() {
             self.mark(base, &mut seen);

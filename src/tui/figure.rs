@@ -1,23 +1,36 @@
-//! The figure of the selected tree: its lines, where it is panned to, and where a name is in it.
+//! The figure of the selected tree: its drawing, where it is panned to, and which box is selected.
 
-use crate::forest::{self, Forest, NodeId};
+use crate::forest::{self, FigureBox, Forest, NodeId};
 
 use super::text_fit;
-use super::words;
 
 /// Images beyond which only the line of descent of the selected one is drawn.
 const WHOLE_TREE_MAX: usize = 300;
 
+/// A drawing and its width.
+#[derive(Debug, Default)]
+pub(super) struct Drawing {
+    pub(super) figure: forest::Figure,
+    pub(super) width: usize,
+}
+
+impl Drawing {
+    pub(super) fn new(forest: &Forest, ascii: bool) -> Self {
+        let figure = forest::layout(forest, ascii);
+        let width = figure.lines.iter().map(|l| text_fit::width(l)).max().unwrap_or(0);
+        Self { figure, width }
+    }
+}
+
 /// A drawn figure that can be panned.
 #[derive(Debug, Default)]
 pub(super) struct Figure {
-    pub(super) lines: Vec<String>,
-    pub(super) width: usize,
+    pub(super) drawing: Drawing,
     pub(super) pan: (usize, usize),
     /// Columns and lines on screen at the last drawing.
     pub(super) view: (usize, usize),
-    /// The line, first column and columns of the selected image's name.
-    pub(super) mark: Option<(usize, usize, usize)>,
+    /// The selected image, as the drawing numbers it.
+    pub(super) marked: Option<NodeId>,
     shown: Option<NodeId>,
     members: Vec<NodeId>,
     reveal: bool,
@@ -37,31 +50,32 @@ impl Figure {
         }
         if !self.members.contains(&id) {
             self.members = members(forest, id);
-            self.lines = forest::figure(&forest.part(&self.members), ascii);
-            self.width = self.lines.iter().map(|l| text_fit::width(l)).max().unwrap_or(0);
+            self.drawing = Drawing::new(&forest.part(&self.members), ascii);
             self.pan = (0, 0);
         }
         self.shown = Some(id);
-        self.mark = forest.get(id).and_then(|node| locate(&self.lines, &words::name(node)));
+        self.marked = self.members.binary_search(&id).ok().map(|at| NodeId(at as u32));
         self.reveal = true;
     }
 
     /// Moves the visible part, as far as there is more to see.
     pub(super) fn pan_by(&mut self, x: isize, y: isize) {
         let far = |size: usize, view: usize| size.saturating_sub(view);
-        self.pan.0 = self.pan.0.saturating_add_signed(x).min(far(self.width, self.view.0));
-        self.pan.1 = self.pan.1.saturating_add_signed(y).min(far(self.lines.len(), self.view.1));
+        self.pan.0 = self.pan.0.saturating_add_signed(x).min(far(self.drawing.width, self.view.0));
+        let lines = self.drawing.figure.lines.len();
+        self.pan.1 = self.pan.1.saturating_add_signed(y).min(far(lines, self.view.1));
     }
 
-    /// Tells the size of the visible part; brings the marked name in view if that is due.
+    /// Tells the size of the visible part; brings the selected box in view if that is due.
     pub(super) fn fit(&mut self, columns: usize, lines: usize) {
         self.view = (columns, lines);
+        let boxes = &self.drawing.figure.boxes;
+        let marked: Option<&FigureBox> = boxes.iter().find(|b| Some(b.node) == self.marked);
         if std::mem::take(&mut self.reveal)
-            && let Some((line, column, width)) = self.mark
+            && let Some(at) = marked
         {
-            // A box is a little larger than the name in it.
-            self.pan.0 = into_view(self.pan.0, columns, column.saturating_sub(3), column + width + 3);
-            self.pan.1 = into_view(self.pan.1, lines, line.saturating_sub(2), line + 4);
+            self.pan.0 = into_view(self.pan.0, columns, at.col, at.col + at.width);
+            self.pan.1 = into_view(self.pan.1, lines, at.row, at.row + at.height);
         }
         self.pan_by(0, 0);
     }
@@ -93,39 +107,9 @@ fn members(forest: &Forest, id: NodeId) -> Vec<NodeId> {
     line
 }
 
-/// Where `name` stands in the figure: line, column, columns. A box may hold it without its
-/// extension or cut short.
-pub(super) fn locate(lines: &[String], name: &str) -> Option<(usize, usize, usize)> {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    [name, stem].into_iter().find_map(|wanted| {
-        lines
-            .iter()
-            .enumerate()
-            .find_map(|(y, line)| Some((y, whole_word(line, wanted)?, text_fit::width(wanted))))
-    })
-}
-
-fn whole_word(line: &str, word: &str) -> Option<usize> {
-    let part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    line.match_indices(word).filter(|_| !word.is_empty()).find_map(|(at, _)| {
-        let before = line[..at].chars().next_back().is_some_and(part);
-        let after = line[at + word.len()..].chars().next().is_some_and(part);
-        (!before && !after).then(|| text_fit::width(&line[..at]))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_found_whole() {
-        let lines = ["| Snap-10 |<--| Snap-1 |".to_owned()];
-        assert_eq!(locate(&lines, "Snap-1"), Some((0, 16, 6)));
-        assert_eq!(locate(&lines, "Snap-1.qcow2"), Some((0, 16, 6)));
-        assert_eq!(locate(&lines, "Snap"), None);
-        assert_eq!(locate(&lines, ""), None);
-    }
 
     #[test]
     fn views_move_no_more_than_needed() {

@@ -46,12 +46,14 @@ impl Pane {
         }
         let wanted = self.selected.as_ref().and_then(|key| find(forest, key));
         let visible = self.visible();
-        let found = wanted.filter(|id| visible.contains(id));
-        // What vanished leaves the selection with its neighbour (or, filtered out, with a match).
-        let id = found
-            .or_else(|| wanted.map(|id| RowId::Image(id.image())).filter(|id| visible.contains(id)))
-            .or_else(|| self.matches().into_iter().next().filter(|_| !self.filter.is_empty()))
-            .or_else(|| visible.get(before.unwrap_or(0).min(visible.len().saturating_sub(1))).copied());
+        let matches = self.matches();
+        // While filtering, what was only kept as an ancestor gives way to what was looked for.
+        let found = wanted.filter(|id| visible.contains(id) && matches.contains(id));
+        // What vanished leaves the selection with its image or its neighbour.
+        let image = wanted.map(|id| RowId::Image(id.image())).filter(|id| matches.contains(id));
+        let neighbour = visible.get(before.unwrap_or(0).min(visible.len().saturating_sub(1)));
+        let first = if self.filter.is_empty() { neighbour } else { matches.first() };
+        let id = found.or(image).or(first.copied());
         self.put(id);
         if found.is_some() || self.filter.is_empty() {
             self.selected = id.and_then(|id| key(forest, id));

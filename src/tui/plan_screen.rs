@@ -1,13 +1,13 @@
 //! The plan screen's state: a plan that is being made or shown, its options, and the consent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tui_input::Input;
 
-use super::text_fit;
+use super::figure::Drawing;
 use crate::chain::Gate;
 use crate::error::Error;
-use crate::forest::{self, Forest};
+use crate::forest::{Forest, NodeId};
 use crate::plan::{CommitOptions, HazardKind, Plan};
 use crate::text::Shown;
 
@@ -24,8 +24,10 @@ pub(super) enum Field {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) plan: Box<Plan>,
-    pub(super) before: Vec<String>,
-    pub(super) after: Vec<String>,
+    pub(super) before: Drawing,
+    pub(super) after: Drawing,
+    /// The images that data leaves and enters, in each drawing.
+    pub(super) marked: [Vec<NodeId>; 2],
     /// Room on the file system that is written to.
     pub(super) free: Option<u64>,
 }
@@ -173,23 +175,25 @@ impl PlanScreen {
     }
 
     pub(super) fn figure_width(&self) -> usize {
-        let lines = self.ready().into_iter().flat_map(|r| r.before.iter().chain(&r.after));
-        lines.map(|l| text_fit::width(l)).max().unwrap_or(0)
+        self.ready().map_or(0, |r| r.before.width.max(r.after.width))
     }
 }
 
 impl Ready {
     /// Draws the figures of a plan. Slow for large trees: made in a worker.
-    pub(super) fn new(plan: Plan, top: &std::path::Path, free: Option<u64>, ascii: bool) -> Self {
-        let into = plan.flows.iter().find(|f| f.from == top).map(|f| f.into.clone());
+    pub(super) fn new(plan: Plan, top: &Path, free: Option<u64>, ascii: bool) -> Self {
+        let into = plan.flows.iter().find(|f| f.from == top).map(|f| f.into.as_path());
+        let touched: Vec<_> = [Some(top), into].into_iter().flatten().collect();
         let draw = |forest: &Forest| {
-            let known = [Some(top), into.as_deref()].into_iter().flatten().find_map(|p| forest.find(p));
+            let known = touched.iter().find_map(|path| forest.find(path));
             let part = known.map(|id| forest.part(&forest.tree_of(id)));
-            forest::figure(part.as_ref().unwrap_or(forest), ascii)
+            let part = part.as_ref().unwrap_or(forest);
+            let marked = touched.iter().filter_map(|path| part.find(path)).collect();
+            (Drawing::new(part, ascii), marked)
         };
-        let before = draw(&plan.before);
-        let after = draw(&plan.after);
-        Self { before, after, free, plan: Box::new(plan) }
+        let (before, marked_before) = draw(&plan.before);
+        let (after, marked_after) = draw(&plan.after);
+        Self { before, after, marked: [marked_before, marked_after], free, plan: Box::new(plan) }
     }
 }
 

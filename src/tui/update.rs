@@ -97,15 +97,18 @@ fn filter(model: &mut Model, wanted: &str) {
 
 /// Does what `action` says, which is known to be possible.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    match model.overlays.last() {
-        Some(Overlay::Plan(_)) => {
-            if let Some(effects) = plan::act(model, action) {
-                return effects;
-            }
+    if matches!(model.overlays.last(), Some(Overlay::Plan(_)))
+        && let Some(effects) = plan::act(model, action)
+    {
+        return effects;
+    }
+    if matches!(model.overlays.last(), Some(Overlay::Help(_))) {
+        if action == Action::RunLine {
+            return run_line(model);
         }
-        Some(Overlay::Help(_)) if action == Action::RunLine => return run_line(model),
-        Some(Overlay::Help(_)) if help_act(model, action) => return Vec::new(),
-        _ => {}
+        if help_act(model, action) {
+            return Vec::new();
+        }
     }
     match action {
         Action::Help => model.overlays.push(Overlay::Help(HelpState::default())),
@@ -130,6 +133,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Accept => {
             model.overlays.pop();
+            // What the filter found is what the user wants, also after the filter is dropped.
+            if let (Some(forest), Some(row)) = (model.forest.clone(), model.pane.selected()) {
+                model.pane.select(&forest, row);
+            }
         }
         Action::Commit => return plan::open(model),
         Action::Rescan => return vec![Effect::Scan],

@@ -21,7 +21,7 @@ const SIZE: usize = 9;
 /// Columns of the format; a blank stands before it.
 const FORMAT: usize = 6;
 /// Marker and badge.
-const GUTTER: usize = 3;
+const GUTTER: usize = 2;
 /// Inner width from which the format has a column.
 const WITH_FORMAT: usize = 50;
 
@@ -76,7 +76,7 @@ fn headings(buf: &mut Buffer, area: Rect, columns: &Columns, model: &Model) {
     let own = if model.pane.rows.counted { "own" } else { "on disk" };
     for (text, end) in [("size", columns.own), (own, columns.width)] {
         let text = format!(" {text} ");
-        let at = (area.x as usize + 2 + end).saturating_sub(text.len());
+        let at = (area.x as usize + 1 + end).saturating_sub(text.len());
         buf.set_string(at as u16, area.y, text, Theme::DIM);
     }
 }

@@ -41,7 +41,6 @@ fn hints(model: &Model, room: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut left = room;
     let contexts = model.contexts();
-    let quit = contexts.len() - 1;
     for binding in contexts.iter().rev().flat_map(|c| keymap::of(std::slice::from_ref(c))) {
         let Some(key) = binding.keys.first().filter(|_| !binding.label.is_empty()) else { continue };
         let (key, label) = (keys::label(key, model.glyphs.ascii), binding.label);
@@ -53,7 +52,6 @@ fn hints(model: &Model, room: usize) -> Vec<Span<'static>> {
         spans.push(Span::styled(format!(" {key}"), Theme::KEY));
         spans.push(Span::raw(format!(" {label} ")));
     }
-    let _ = quit;
     spans
 }
 

@@ -1,6 +1,7 @@
 //! Drawing: from the model to a frame. Changes nothing but what drawing alone can know (how much
 //! fits, what is scrolled into view).
 
+mod boxes;
 mod dialog;
 mod figure;
 mod forest;

@@ -2,10 +2,12 @@
 
 use ratatui::text::{Line, Span};
 
+use super::super::figure::Drawing;
 use super::super::plan_screen::{PlanScreen, Ready};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
-use super::{figure, parts};
+use super::{boxes, parts};
+use crate::forest::NodeId;
 use crate::plan::{Cost, Hazard, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
@@ -15,13 +17,17 @@ pub(super) const NAME_PROMPT: &str = "To consent, type ";
 /// The forest now and after, and what flows between.
 pub(super) fn figures(screen: &PlanScreen, glyphs: Glyphs) -> Vec<Line<'static>> {
     let Some(ready) = screen.ready() else { return Vec::new() };
+    let draw = |drawing: &Drawing, marked: &[NodeId]| -> Vec<_> {
+        (0..drawing.figure.lines.len()).map(|row| boxes::line(&drawing.figure, row, marked, glyphs)).collect()
+    };
+    let [marked_before, marked_after] = &ready.marked;
     let mut out = vec![parts::heading("Now")];
-    out.extend(ready.before.iter().map(|line| figure::styled(line)));
+    out.extend(draw(&ready.before, marked_before));
     out.push(Line::default());
     out.extend(flows(&ready.plan, glyphs));
     out.push(Line::default());
     out.push(parts::heading("After"));
-    out.extend(ready.after.iter().map(|line| figure::styled(line)));
+    out.extend(draw(&ready.after, marked_after));
     out
 }
 
