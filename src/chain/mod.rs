@@ -10,11 +10,13 @@
 mod compare;
 mod gate;
 mod open;
+mod runs;
 mod spec;
 mod view;
 
 pub use compare::{Comparison, Difference, Shared, compare};
 pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener};
+pub use runs::{CopyRun, Touched, WholeUnits, whole_units};
 pub use spec::{StateSpec, ViewSpec};
 pub use view::{Extents, View, ViewExtent};

@@ -1,1 +1,78 @@
-//! The command line face.
+//! The command line face: one file per subcommand.
+//!
+//! A command opens views through the chain floor, asks the forest floor for a forest, or makes a
+//! plan and lets a job run it; it never touches image bytes itself. What is the same for all
+//! commands lies beside them: [`args`] (the options), [`exit`] (the codes), [`out`] (standard
+//! output and the terminal), [`opening`] (gates and locks), [`change`] (plan, consent, job).
+
+mod args;
+mod cat;
+mod change;
+mod check;
+mod commit;
+mod compare;
+mod create;
+mod demo;
+mod exit;
+mod figure;
+mod help;
+mod info;
+mod map;
+mod open;
+mod opening;
+mod out;
+mod plan_json;
+mod plan_text;
+mod progress;
+mod snapshot;
+mod table;
+mod tree;
+mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use out::Out;
+
+/// Runs the program with these arguments (the first is its name) and says how it ended.
+///
+/// Whatever goes wrong is one line on standard error, and one more with what can be done.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(message) => return exit::usage(&message),
+    };
+    let verb = cli.verb();
+    let mut out = Out::new(&cli.global);
+    let done = run(cli, &mut out).and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => exit::failure(verb, &failure),
+    }
+}
+
+/// Runs one command; gives its exit code.
+fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
+    cli.no_stray_paths()?;
+    match cli.command {
+        None => open::run(&cli.paths, &cli.opening, out),
+        Some(Command::Tree(args)) => tree::run(&args, out),
+        Some(Command::Figure(args)) => figure::run(&args, out),
+        Some(Command::Info(args)) => info::run(&args, out),
+        Some(Command::Map(args)) => map::run(&args, out),
+        Some(Command::Check(args)) => check::run(&args, out),
+        Some(Command::Compare(args)) => compare::run(&args, out),
+        Some(Command::Cat(args)) => cat::run(&args, out),
+        Some(Command::Create(args)) => create::run(&args, out),
+        Some(Command::Commit(args)) => commit::run(&args, out),
+        Some(Command::Snapshot(args)) => snapshot::run(&args, out),
+        Some(Command::Demo(args)) => demo::run(&args, out),
+        Some(Command::Help(args)) => help::run(&args, out),
+    }
+}

@@ -27,7 +27,9 @@ impl Forest {
     pub fn relinked(&self, child: NodeId, parent: Option<NodeId>) -> Self {
         let mut after = self.clone();
         let backing = parent.and_then(|id| Some((id, self.get(id)?))).map(|(id, parent)| Backing {
-            name: self.get(child).map_or(String::new(), |c| reference(&c.path, &parent.path)),
+            name: self.get(child).map_or(String::new(), |c| {
+                super::json::lossless_or_escaped(reference(&c.path, &parent.path).as_os_str())
+            }),
             format: parent.format.map(|f| f.name().to_owned()),
             resolved: Some(parent.path.clone()),
             node: Some(id),
@@ -108,13 +110,15 @@ impl Forest {
 }
 
 /// How an image at `child` names the file at `parent`: by file name in the same folder, so that the
-/// folder can move, otherwise in full.
-fn reference(child: &Path, parent: &Path) -> String {
-    let name: PathBuf = match parent.file_name() {
-        Some(name) if child.parent() == parent.parent() => name.into(),
+/// folder can move, otherwise in full. A colon in a bare name would be taken for a protocol.
+pub fn reference(child: &Path, parent: &Path) -> PathBuf {
+    match parent.file_name() {
+        Some(name) if child.parent() == parent.parent() => match name.as_encoded_bytes().contains(&b':') {
+            true => Path::new(".").join(name),
+            false => name.into(),
+        },
         _ => parent.to_path_buf(),
-    };
-    super::json::lossless_or_escaped(name.as_os_str())
+    }
 }
 
 fn is_about_backing(problem: &Problem) -> bool {

@@ -19,6 +19,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+pub use edit::reference;
 pub use figure::{Figure, FigureBox, figure, layout};
 pub use json::to_json;
 pub use model::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};

@@ -1,33 +1,26 @@
 //! What will happen: one file per operation, each making a [`Plan`] and writing nothing.
 //!
-//! A plan is plain data: steps from a small closed set, exact cost, hazards, how to undo it, the
-//! qemu-img equivalent, and the forest before and after. The same value is printed by `--dry-run`,
-//! drawn by the TUI's plan screen, and run by a job. Planning reads metadata only.
+//! A plan is plain data: steps from a small closed set, cost, hazards, how to undo it, the qemu-img
+//! equivalent, and the forest before and after. The same value is printed by `--dry-run`, drawn by
+//! the TUI's plan screen, and run by a job. Planning reads metadata only: the cost comes from a
+//! rehearsal of the very code that will write.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `model` | the plan as plain data |
+//! | `draft` | what every operation does the same way |
+//! | `ranges` | from a copy's rule to runs |
+//! | `rehearse` | cost |
+//! | `commit` | merging an overlay into its backing file |
 
+mod commit;
+mod draft;
 mod model;
+mod ranges;
+mod rehearse;
 
-use std::path::Path;
-
+pub use commit::{CommitOptions, commit};
 pub use model::{
-    Consent, Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, HazardSeverity, Plan, Step,
+    Consent, Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, HazardSeverity, Plan, Ranges, Step,
 };
-
-use crate::chain::Gate;
-use crate::error::{Error, Result};
-use crate::forest::Forest;
-
-/// What may be chosen about a commit.
-#[derive(Debug, Clone, Default)]
-pub struct CommitOptions {
-    /// Move the top to the trash even when nothing is based on it (a leaf normally stays, emptied).
-    pub remove: bool,
-    /// Keep the top's file even when it is a middle layer that nothing names any more.
-    pub keep: bool,
-    /// Which backing names may be followed.
-    pub gate: Gate,
-}
-
-/// Plans to merge `top` (an absolute path in `forest`) down into its parent.
-pub fn commit(_forest: &Forest, _top: &Path, _options: &CommitOptions) -> Result<Plan> {
-    Err(Error::unsupported("commit"))
-}
+pub use ranges::{Runs, Source, drive};

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::chain::Gate;
 use crate::error::Kind;
 use crate::forest::Forest;
 use crate::image::Format;
-use crate::storage::FileId;
+use crate::storage::Stamp;
 
 /// What an operation will do, before it does it.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Plan {
     pub flows: Vec<Flow>,
     /// The files the plan was made for, so that a job can see that nothing changed meanwhile.
     pub files: Vec<FileState>,
+    /// Which names in images the steps may follow.
+    pub gate: Gate,
 }
 
 /// An arrow of the plan's figure: data of `from` goes into `into`.
@@ -51,19 +54,13 @@ pub struct Flow {
     pub label: &'static str,
 }
 
-/// What a file looked like when the plan was made.
+/// A file the plan was made for, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileState {
     /// Absolute path.
     pub path: PathBuf,
-    /// Device and inode.
-    pub id: FileId,
-    /// Length in bytes.
-    pub len: u64,
-    /// Modification time, seconds and nanoseconds since 1970.
-    pub modified: (i64, i64),
-    /// Hash of the first 4 KiB.
-    pub head: u64,
+    /// What it looked like.
+    pub stamp: Stamp,
     /// Whether the plan changes it (otherwise it is only read).
     pub changes: bool,
 }
@@ -79,7 +76,7 @@ pub enum Step {
         /// The image whose header changes.
         image: PathBuf,
         /// The name to record, relative or absolute.
-        backing: String,
+        backing: PathBuf,
         /// The format to record.
         format: Format,
     },
@@ -97,6 +94,8 @@ pub enum Step {
     Verify {
         /// The image.
         image: PathBuf,
+        /// Its format.
+        format: Format,
     },
 }
 
@@ -109,14 +108,38 @@ pub struct Copy {
     pub from: PathBuf,
     /// The image that is written, in its active state.
     pub into: PathBuf,
-    /// The layer whose allocated ranges are copied (for `fill`: the ranges that will change).
-    pub ranges_of: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// Which guest ranges.
+    pub ranges: Ranges,
     /// Virtual size the target must have before the copy.
     pub grow_to: Option<u64>,
     /// Guest bytes moved, in whole clusters of the target.
     pub data_bytes: u64,
     /// Guest bytes that become zeros without data being written.
     pub zero_bytes: u64,
+}
+
+/// Which guest ranges a copy is about. A rule, not a list: it is worked out from metadata when
+/// planning and again, with the same result, when doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum Ranges {
+    /// What committing `top` changes in `base`: all that the layers above the base hold, and what
+    /// lies beyond the end of the base.
+    Committed {
+        /// The image that is committed.
+        top: PathBuf,
+        /// The image it is committed into.
+        base: PathBuf,
+    },
+    /// What `base` shows beyond the end of `top`, which has shown zeros there so far.
+    BeyondEnd {
+        /// The shorter image.
+        top: PathBuf,
+        /// The image that takes its place.
+        base: PathBuf,
+    },
 }
 
 /// How a copy treats what the target already has.
@@ -254,7 +277,7 @@ impl HazardKind {
     pub fn severity(self) -> HazardSeverity {
         match self {
             Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren => HazardSeverity::Info,
-            Self::InPlace | Self::BackingFormat => HazardSeverity::Warning,
+            Self::InPlace => HazardSeverity::Warning,
             _ => HazardSeverity::Danger,
         }
     }
@@ -277,7 +300,7 @@ impl HazardKind {
             Self::HardLinks => "a file has several names; only one of them is followed",
             Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
             Self::BackingFormat => {
-                "a backing format was not recorded; it is taken from the file and recorded now"
+                "a backing format was not recorded and had to be guessed from the content of the file"
             }
             Self::Unsupported => "an image is in a state, or uses a feature, that cannot be written",
             Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
@@ -294,7 +317,7 @@ impl HazardKind {
             }
             Self::InUse => Consent::Never(Kind::InUse),
             Self::NoSpace => Consent::Never(Kind::NoSpace),
-            Self::BitmapsLost | Self::NoUndo | Self::HardLinks => Consent::ByName,
+            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat => Consent::ByName,
             _ => Consent::None,
         }
     }
@@ -343,23 +366,26 @@ impl Step {
             Self::Copy(c) => {
                 let size = human_size(c.data_bytes);
                 let grow = c.grow_to.map(|s| format!(", grown to {}", human_size(s))).unwrap_or_default();
-                match c.mode {
-                    CopyMode::Overwrite => {
-                        format!("copy {size} of {} into {}{grow}", name(&c.ranges_of), name(&c.into))
+                match (c.mode, &c.ranges) {
+                    (CopyMode::Overwrite, Ranges::Committed { top, .. } | Ranges::BeyondEnd { top, .. }) => {
+                        format!("copy {size} of {} into {}{grow}", name(top), name(&c.into))
                     }
-                    CopyMode::Fill => format!(
+                    (CopyMode::Fill, Ranges::Committed { top, .. }) => format!(
                         "protect {}: {size} of its own copy of what {} will change",
                         name(&c.into),
-                        name(&c.ranges_of)
+                        name(top)
                     ),
+                    (CopyMode::Fill, Ranges::BeyondEnd { top, .. }) => {
+                        format!("protect {}: zeros beyond the end of {}", name(&c.into), name(top))
+                    }
                 }
             }
             Self::Relink { image, backing, format } => {
-                format!("relink {} to {} ({format})", name(image), Shown::new(backing))
+                format!("relink {} to {} ({format})", name(image), Shown::path(backing))
             }
             Self::Compact { image } => format!("empty {}: everything in it is in its base now", name(image)),
             Self::Trash { file } => format!("move {} to the trash", name(file)),
-            Self::Verify { image } => format!("verify the structure of {}", name(image)),
+            Self::Verify { image, .. } => format!("verify the structure of {}", name(image)),
         }
     }
 }

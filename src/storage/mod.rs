@@ -12,7 +12,9 @@ mod mem;
 mod owner;
 mod real;
 mod recorder;
+mod stamp;
 mod sys;
+mod trash;
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -22,6 +24,8 @@ pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
 pub use real::{RealFile, free_space, sync_dir};
 pub use recorder::{Event, Recorder, Trace, apply_event};
+pub use stamp::Stamp;
+pub use trash::{TRASH, trash};
 
 use crate::error::Result;
 

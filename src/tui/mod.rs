@@ -42,28 +42,6 @@ pub use terminal::Host;
 
 use crate::chain::Gate;
 
-/// Whether to use colour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Color {
-    /// Unless the environment says `NO_COLOR`.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never; bold, dim and reverse stay.
-    Never,
-}
-
-impl Color {
-    fn wanted(self) -> bool {
-        match self {
-            Self::Auto => std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-            Self::Always => true,
-            Self::Never => false,
-        }
-    }
-}
-
 /// How the UI looks and what it may do.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -71,8 +49,8 @@ pub struct Options {
     pub read_only: bool,
     /// Draw without line and block characters.
     pub ascii: bool,
-    /// Whether to use colour.
-    pub color: Color,
+    /// Use colour; without it, bold, dim and reverse stay.
+    pub color: bool,
     /// Which backing names may be followed.
     pub gate: Gate,
     /// A few words for the header instead of the folder's name.

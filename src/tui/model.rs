@@ -109,7 +109,7 @@ impl Model {
             paths,
             gate: options.gate.clone(),
             read_only: options.read_only,
-            color: options.color.wanted(),
+            color: options.color,
             banner: options.banner.clone(),
             glyphs: Glyphs::new(options.ascii),
             forest: None,

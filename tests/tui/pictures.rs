@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use cowherd::tui::{Color, Options};
+use cowherd::tui::Options;
 
 use super::herd;
 use super::stage::Stage;
@@ -97,7 +97,7 @@ fn help() {
 
 #[test]
 fn long_chain() {
-    let options = Options { color: Color::Always, ..Options::default() };
+    let options = Options { color: true, ..Options::default() };
     let mut stage = Stage::with(80, 24, herd::long_chain(60), &options);
     stage.play("<pgdn><pgdn>");
     picture("long-chain", &stage);
@@ -105,7 +105,7 @@ fn long_chain() {
 
 #[test]
 fn plain_ascii() {
-    let options = Options { color: Color::Never, ascii: true, ..Options::default() };
+    let options = Options { color: false, ascii: true, ..Options::default() };
     let mut stage = Stage::with(100, 24, herd::herd(), &options);
     stage.play("/Snap-2<enter><esc>");
     picture("ascii", &stage);

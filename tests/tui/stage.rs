@@ -132,7 +132,7 @@ pub struct Stage {
 impl Stage {
     /// The UI with the herd on it, its scan finished.
     pub fn new(width: u16, height: u16) -> Self {
-        Self::with(width, height, herd::herd(), &Options { color: tui::Color::Always, ..Options::default() })
+        Self::with(width, height, herd::herd(), &Options { color: true, ..Options::default() })
     }
 
     pub fn with(width: u16, height: u16, forest: Forest, options: &Options) -> Self {

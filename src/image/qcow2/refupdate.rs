@@ -18,7 +18,8 @@ const MAX_TABLE_BYTES: u64 = 8 << 20;
 pub(super) struct RefUpdate {
     header: Header,
     changed: BTreeMap<u64, Block>,
-    moved: BTreeMap<u64, u64>,
+    /// New cluster of each changed block; `None` for one that is empty and needs none.
+    moved: BTreeMap<u64, Option<u64>>,
 }
 
 /// The refcount structures to write before the flip.
@@ -97,7 +98,7 @@ impl RefUpdate {
         entries.resize(((table_clusters << self.header.cluster_bits) / 8) as usize, 0);
         for (index, at) in &self.moved {
             if let Some(entry) = entries.get_mut(*index as usize) {
-                *entry = at << self.header.cluster_bits;
+                *entry = at.map_or(0, |at| at << self.header.cluster_bits);
             }
         }
         Ok(Settled { table_at, table_clusters, table: entries })
@@ -105,25 +106,49 @@ impl RefUpdate {
 
     fn move_blocks(&mut self, alloc: &mut Alloc) -> Result<()> {
         loop {
+            let unplaced = |index: &u64, block: &Block| match self.moved.get(index) {
+                None => true,
+                Some(None) => !block.is_empty(),
+                Some(Some(_)) => false,
+            };
             let todo: Vec<u64> =
-                self.changed.keys().filter(|i| !self.moved.contains_key(i)).copied().collect();
+                self.changed.iter().filter(|(i, b)| unplaced(i, b)).map(|(i, _)| *i).collect();
             if todo.is_empty() {
                 return Ok(());
             }
             for index in todo {
-                let at = alloc.exact(1)?;
-                self.add(alloc, at, 1, 1)?;
-                if let Some(old) = alloc.old().block_offset(index)? {
+                if !self.moved.contains_key(&index)
+                    && let Some(old) = alloc.old().block_offset(index)?
+                {
                     self.add(alloc, old >> self.header.cluster_bits, 1, -1)?;
                 }
-                self.moved.insert(index, at);
+                let empty = self.changed.get(&index).is_none_or(Block::is_empty);
+                let place = match empty {
+                    true => None,
+                    false => {
+                        let at = alloc.exact(1)?;
+                        self.add(alloc, at, 1, 1)?;
+                        Some(at)
+                    }
+                };
+                self.moved.insert(index, place);
             }
         }
     }
 
+    /// Takes every block in hand, so that [`settle`](Self::settle) places all of them anew.
+    pub(super) fn touch_all(&mut self, alloc: &mut Alloc) -> Result<()> {
+        for index in 0..alloc.old().table.len() as u64 {
+            if alloc.old().block_offset(index)?.is_some() {
+                self.add(alloc, index * self.header.block_entries(), 1, 0)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The changed blocks with their new clusters.
     pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, &Block)> {
-        self.moved.iter().filter_map(|(index, at)| Some((*at, self.changed.get(index)?)))
+        self.moved.iter().filter_map(|(index, at)| Some(((*at)?, self.changed.get(index)?)))
     }
 
     /// Runs of clusters that are in use now and will not be: first cluster and length.

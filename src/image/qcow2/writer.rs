@@ -33,7 +33,10 @@ pub struct Writer {
     alloc: Alloc,
     refs: RefUpdate,
     table: Option<Vec<snapshots::Entry>>,
+    tidy: bool,
     dry: bool,
+    /// Length to go back to when the change is given up; `None` once the flip was tried.
+    old_len: Option<u64>,
     done: Written,
 }
 
@@ -61,6 +64,8 @@ impl Writer {
             alloc: Alloc::new(&header, old),
             refs: RefUpdate::new(&header),
             table: None,
+            tidy: false,
+            old_len: Some(image.file.len()?),
             header,
             image,
             dry,
@@ -174,6 +179,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Places all refcounts and the L1 table anew, as low in the file as there is room; what is free
+    /// behind them is cut off.
+    pub fn tidy(&mut self) -> Result<()> {
+        self.tidy = true;
+        self.refs.touch_all(&mut self.alloc)
+    }
+
     /// Records the active state as an internal snapshot: every cluster gets one more reference,
     /// COPIED is cleared in new copies of the tables, which both states then share.
     pub fn snapshot(&mut self, shown: Snapshot) -> Result<()> {
@@ -260,15 +272,16 @@ impl Writer {
     fn flip(&mut self) -> Result<()> {
         // Only the bitmaps bit is known, and images with bitmaps are refused.
         self.header.autoclear = 0;
-        let file = &self.image.file;
+        let file = self.image.file.clone();
         let mut sector = [0; SECTOR];
-        read_exact_or_zero(&**file, 0, &mut sector)?;
+        read_exact_or_zero(&*file, 0, &mut sector)?;
         let sector = self.header.store(&sector)?;
         self.done.meta_bytes += SECTOR as u64;
         if self.dry {
             return Ok(());
         }
         file.sync()?;
+        self.old_len = None;
         file.write_at(0, &sector)?;
         file.sync()
     }
@@ -359,7 +372,8 @@ impl Target for Writer {
     fn finish(mut self: Box<Self>) -> Result<Written> {
         let path = self.image.file.path().to_path_buf();
         self.close_l2()?;
-        let untouched = self.refs.is_empty()
+        let untouched = !self.tidy
+            && self.refs.is_empty()
             && self.table.is_none()
             && self.header == self.image.header
             && self.image.l1(State::Active)? == self.l1.as_slice();
@@ -374,6 +388,16 @@ impl Target for Writer {
         self.flip().at(&path)?;
         self.give_back(&freed, end).at(&path)?;
         Ok(self.done)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A change that was given up leaves bytes behind the old end; nothing refers to them.
+        // Failing to cut them off harms nothing: the next writer takes the room.
+        if let (false, Some(len)) = (self.dry, self.old_len) {
+            let _ = self.image.file.set_len(len);
+        }
     }
 }
 

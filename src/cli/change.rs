@@ -1,0 +1,106 @@
+//! From a plan to its end: show it, have it agreed to, run it, report.
+
+use std::io::{IsTerminal, Write};
+
+use serde_json::json;
+
+use super::args::Changing;
+use super::out::Out;
+use super::{exit, plan_json, plan_text, progress};
+use crate::error::{Error, Kind, Result};
+use crate::job::{self, Job, Report};
+use crate::plan::Plan;
+use crate::text::{Shown, human_size};
+
+/// Shows `plan` and, when it is agreed to, runs it. Gives the exit code.
+pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
+    if args.dry_run {
+        show(&plan, args, out)?;
+        return Ok(exit::DONE);
+    }
+    let agreed = agree(&plan, args);
+    let ask = agreed.is_ok() && !args.yes;
+    if ask || agreed.is_err() || !(args.json || out.quiet) {
+        // With --json and --yes standard output is for the report alone.
+        if !(args.json && agreed.is_ok() && args.yes) {
+            show(&plan, args, out)?;
+            out.flush()?;
+        }
+    }
+    agreed?;
+    if ask {
+        confirm()?;
+    }
+    let title = plan.title.clone();
+    let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
+    let job = Job::start(plan, options)?;
+    let report = progress::watch(job, args.progress, out.ascii)?;
+    finish(&title, &report, args, out)?;
+    Ok(exit::DONE)
+}
+
+fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
+    match args.json {
+        true => out.json(&plan_json::of(plan))?,
+        false => out.lines(plan_text::lines(plan, out.ascii, out.color))?,
+    }
+    Ok(())
+}
+
+/// Whether nothing but the ordinary question is left to ask.
+fn agree(plan: &Plan, args: &Changing) -> Result<()> {
+    if let Some((hazard, kind)) = plan.forbidden() {
+        return Err(Error::new(kind, format!("cannot {}: {}", plan.title, hazard.message))
+            .remedy(format!("nothing was changed; `cowherd help hazards` explains {}", hazard.kind)));
+    }
+    let missing = plan.unaccepted(&args.accept);
+    let Some(first) = missing.first() else { return Ok(()) };
+    let mut kinds: Vec<_> = missing.iter().map(|h| h.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let accepts: Vec<_> = kinds.iter().map(|kind| format!("--accept {kind}")).collect();
+    Err(Error::new(Kind::Consent, format!("needs consent by name: {}", first.message))
+        .remedy(format!("nothing was changed; to go on, repeat with {}", accepts.join(" "))))
+}
+
+/// The ordinary question. Without a terminal the answer is no.
+fn confirm() -> Result<()> {
+    let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return Err(Error::new(Kind::Consent, "there is no terminal to ask on")
+            .remedy("nothing was changed; to run this plan, repeat with --yes"));
+    }
+    let _ = write!(stderr, "Go on? [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    let _ = stdin.read_line(&mut answer);
+    if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Consent, "not agreed to; nothing was changed"))
+}
+
+fn finish(title: &str, report: &Report, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
+    if args.json {
+        let trashed: Vec<_> =
+            report.trashed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
+        out.json(&json!({
+            "summary": report.summary,
+            "written_bytes": report.written_bytes,
+            "freed_bytes": report.freed_bytes,
+            "trashed": trashed,
+        }))?;
+    } else if !out.quiet {
+        let summary = if report.summary.is_empty() { title } else { &report.summary };
+        out.line(format!("done: {}", Shown::new(summary)))?;
+        out.line(format!(
+            "wrote {}, freed {}",
+            human_size(report.written_bytes),
+            human_size(report.freed_bytes)
+        ))?;
+        for (from, to) in &report.trashed {
+            out.line(format!("in the trash: {} as {}", Shown::path(from), Shown::path(to)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `create`: a new image. Never overwrites; a failure leaves nothing behind.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::args::Create;
+use super::out::Out;
+use super::{exit, opening};
+use crate::error::{Error, Kind, Result};
+use crate::image::{BackingRef, Format, State, probe, qcow2};
+use crate::storage::{File, RealFile};
+use crate::text::{Shown, human_size};
+use crate::units::{align_up, parse_size};
+
+pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
+    let backing = args.backing.as_deref().map(|name| backing(args, name)).transpose()?;
+    let size = match (args.size, &backing) {
+        (Some(size), _) => size,
+        (None, Some((_, size))) => *size,
+        (None, None) => return Err(usage("a size is needed, or a backing file (-b) to take it from").into()),
+    };
+    if size > i64::MAX as u64 - 512 {
+        return Err(usage("the size does not fit a file offset").into());
+    }
+    let size = align_up(size, 512);
+    let maker = Maker::new(args, size, backing.map(|(name, _)| name))?;
+    let file = RealFile::create_new(&args.image).map_err(|e| {
+        if args.image.exists() { e.remedy("choose another name; nothing is ever overwritten") } else { e }
+    })?;
+    if let Err(error) = maker.make(&file) {
+        // The file is ours and not an image; the first failure is the one to tell about.
+        let _ = std::fs::remove_file(&args.image);
+        return Err(error.at(&args.image).into());
+    }
+    if !out.quiet {
+        let name = Shown::path(&args.image);
+        out.line(format!("created {name}: {}, {} ({size} bytes)", args.format, human_size(size)))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// What is written into the new file.
+enum Maker {
+    Raw { size: u64 },
+    Qcow2(qcow2::CreateOptions),
+}
+
+impl Maker {
+    fn new(args: &Create, size: u64, backing: Option<BackingRef>) -> Result<Self> {
+        match args.format {
+            Format::Raw if backing.is_some() => Err(usage("a raw image cannot have a backing file")),
+            Format::Raw => match args.options.first() {
+                Some(option) => Err(unknown(option, Format::Raw)),
+                None => Ok(Self::Raw { size }),
+            },
+            Format::Qcow2 => {
+                let start = qcow2::CreateOptions { virtual_size: size, backing, ..Default::default() };
+                args.options.iter().try_fold(start, |o, text| set(o, text)).map(Self::Qcow2)
+            }
+            Format::Qed => Err(Error::unsupported("making QED images is not available yet")
+                .at(&args.image)
+                .remedy("use -f qcow2, or make it with: qemu-img create -f qed")),
+        }
+    }
+
+    fn make(&self, file: &RealFile) -> Result<()> {
+        match self {
+            Self::Raw { size } => file.set_len(*size).and_then(|()| file.sync()),
+            Self::Qcow2(options) => qcow2::create(file, options),
+        }
+    }
+}
+
+/// One `key=value` of `-o`, with qemu-img's names.
+fn set(mut options: qcow2::CreateOptions, text: &str) -> Result<qcow2::CreateOptions> {
+    let bad = || usage(format!("option \"{}\" has an impossible value", Shown::new(text)));
+    match text.split_once('=') {
+        Some(("cluster_size", v)) => options.cluster_size = parse_size(v).ok_or_else(bad)?,
+        Some(("refcount_bits", v)) => options.refcount_bits = v.parse().map_err(|_| bad())?,
+        Some(("compat", "0.10" | "v2")) => options.version = 2,
+        Some(("compat", "1.1" | "v3")) => options.version = 3,
+        Some(("compat", _)) => return Err(bad()),
+        _ => return Err(unknown(text, Format::Qcow2)),
+    }
+    Ok(options)
+}
+
+/// The reference to record, and how large the backing file is.
+fn backing(args: &Create, name: &OsStr) -> Result<(BackingRef, u64)> {
+    // A relative name is relative to the new image, as it will be when the image is opened.
+    let path = args.image.parent().unwrap_or(Path::new("")).join(name);
+    let file = RealFile::open(&path, false)?;
+    let Some(format) = args.backing_format else {
+        let seen = probe(&file)?;
+        return Err(usage("the format of the backing file is not given, and guessing it is not safe")
+            .at(&path)
+            .remedy(format!("its first bytes say {seen}; if that is right, add -F {seen}")));
+    };
+    let image = opening::header(&path, Some(format))?;
+    let reference = BackingRef { name: name.to_owned(), format: Some(format.name().to_owned()) };
+    Ok((reference, image.virtual_size(State::Active)))
+}
+
+fn unknown(option: &str, format: Format) -> Error {
+    let known = match format {
+        Format::Qcow2 => "cluster_size, compat and refcount_bits",
+        _ => "none",
+    };
+    usage(format!("{format} option \"{}\" is not supported (known: {known})", Shown::new(option)))
+}
+
+fn usage(what: impl Into<String>) -> Error {
+    Error::new(Kind::Usage, what)
+}

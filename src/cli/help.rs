@@ -1,0 +1,53 @@
+//! `help`: the commands, one command, and the topics that belong to none.
+
+use clap::CommandFactory;
+
+use super::args::{Cli, Help};
+use super::exit;
+use super::out::Out;
+use super::table::{self, Lean};
+use crate::error::{Error, Kind};
+use crate::plan::{Consent, HazardKind};
+
+pub(super) fn run(args: &Help, out: &mut Out) -> anyhow::Result<u8> {
+    match args.topic.first().map(String::as_str) {
+        Some("hazards") => out.lines(hazards())?,
+        Some("exit-codes") => out.lines(exit_codes())?,
+        _ => out.line(command_help(&args.topic)?.trim_end())?,
+    }
+    Ok(exit::DONE)
+}
+
+fn hazards() -> Vec<String> {
+    let head = ["HAZARD", "SEVERITY", "NEEDS", "MEANING"].map(str::to_owned).to_vec();
+    let rows = HazardKind::ALL.into_iter().map(|kind| {
+        let needs = match kind.consent() {
+            Consent::None => "nothing".to_owned(),
+            Consent::ByName => format!("--accept {kind}"),
+            Consent::Never(_) => "cannot run".to_owned(),
+        };
+        let severity = format!("{:?}", kind.severity()).to_lowercase();
+        vec![kind.name().to_owned(), severity, needs, kind.meaning().to_owned()]
+    });
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    table::lines(&[Lean::Left; 4], &rows)
+}
+
+fn exit_codes() -> Vec<String> {
+    let rows: Vec<_> =
+        exit::TABLE.iter().map(|(code, meaning)| vec![(*code).to_owned(), (*meaning).to_owned()]).collect();
+    table::lines(&[Lean::Right, Lean::Left], &rows)
+}
+
+fn command_help(topic: &[String]) -> Result<String, Error> {
+    let mut command = Cli::command();
+    command.build();
+    let mut at = &mut command;
+    for word in topic {
+        at = at.find_subcommand_mut(word).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("no help on \"{word}\""))
+                .remedy("`cowherd help` lists the commands; the other topics are hazards and exit-codes")
+        })?;
+    }
+    Ok(at.render_long_help().to_string())
+}

@@ -1,0 +1,32 @@
+//! No command: the terminal interface, or the tree where there is no terminal.
+
+use std::path::PathBuf;
+
+use super::args::Allow;
+use super::out::Out;
+use super::{exit, opening};
+use crate::{forest, tui};
+
+pub(super) fn run(paths: &[PathBuf], allow: &Allow, out: &mut Out) -> anyhow::Result<u8> {
+    if !tui::usable() {
+        let forest = opening::forest(paths, allow, false)?;
+        out.lines(forest::text(&forest, out.ascii))?;
+        return Ok(exit::DONE);
+    }
+    interface(paths, allow, None, out)
+}
+
+/// Opens the terminal interface on `paths`.
+pub(super) fn interface(
+    paths: &[PathBuf],
+    allow: &Allow,
+    banner: Option<String>,
+    out: &Out,
+) -> anyhow::Result<u8> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here[..] } else { paths };
+    let gate = opening::gate(paths, allow);
+    let options = tui::Options { read_only: false, ascii: out.ascii, color: out.color, gate, banner };
+    tui::run(paths.to_vec(), options)?;
+    Ok(exit::DONE)
+}

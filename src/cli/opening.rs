@@ -1,0 +1,61 @@
+//! Opening what the user named: gates, formats and locks.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::{Allow, Reading};
+use crate::chain::{Chain, Gate, Layer, Opener, View, ViewSpec};
+use crate::error::{Error, Result};
+use crate::forest::{self, Forest, ScanOptions};
+use crate::image::{self, Format, Image};
+use crate::storage::{Access, File, Lock, RealFile};
+
+/// A gate for these paths and what the user allowed beyond.
+pub(super) fn gate<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allow: &Allow) -> Gate {
+    let mut gate = Gate::for_paths(paths);
+    allow.allow.iter().for_each(|path| gate.allow(path));
+    gate
+}
+
+/// The view a user wrote, through its whole chain, under read locks.
+pub(super) fn view(text: &OsStr, reading: &Reading, allow: &Allow) -> Result<View> {
+    let spec = ViewSpec::parse(text);
+    let opener =
+        Opener { gate: gate([&spec.path], allow), format: reading.format, force_share: reading.force_share };
+    opener.open_view(&spec)
+}
+
+/// The view a user wrote, of this one file without its backing files.
+pub(super) fn layer_view(text: &OsStr, reading: &Reading) -> Result<(View, Option<Lock>)> {
+    let spec = ViewSpec::parse(text);
+    let (image, lock) = locked(&spec.path, reading)?;
+    let chain = Chain::from_layers(vec![Layer::new(spec.path.clone(), image)]);
+    let state = chain.find_state(&spec.state)?;
+    Ok((chain.view(state), lock))
+}
+
+/// This one file, under a read lock unless the user waived it.
+pub(super) fn locked(path: &Path, reading: &Reading) -> Result<(Arc<dyn Image>, Option<Lock>)> {
+    let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+    let lock = match reading.force_share {
+        true => None,
+        false => Some(Lock::acquire(file.clone(), Access::Read)?),
+    };
+    Ok((image::open(file, reading.format)?, lock))
+}
+
+/// This one file without a lock: only for what its header says.
+pub(super) fn header(path: &Path, format: Option<Format>) -> Result<Arc<dyn Image>> {
+    image::open(Arc::new(RealFile::open(path, false)?), format)
+}
+
+/// The forest of these paths, or of the current folder.
+pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool) -> Result<Forest> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here[..] } else { paths };
+    for path in paths {
+        std::fs::metadata(path).map_err(|e| Error::io("cannot find", e).at(path))?;
+    }
+    forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space })
+}

@@ -1,0 +1,120 @@
+//! Moving guest bytes into place: by the kernel where it can, never long without looking at cancel.
+
+use std::time::{Duration, Instant};
+
+use super::Progress;
+use crate::chain::{View, ViewExtent};
+use crate::error::{Error, Kind, Result};
+use crate::image::ExtentKind;
+use crate::plan::Source;
+use crate::storage::{File, copy_range};
+use crate::units::{Guest, Host};
+
+/// Most bytes moved between two looks at cancel and the clock.
+const CHUNK: u64 = 4 << 20;
+/// Longest sleep between two looks at cancel.
+const NAP: Duration = Duration::from_millis(50);
+
+/// Moves data of a source to a file.
+pub(super) struct Mover<'a> {
+    pub(super) source: &'a Source,
+    pub(super) file: &'a dyn File,
+    pub(super) progress: &'a Progress,
+    pub(super) pace: &'a mut Pace,
+}
+
+impl Mover<'_> {
+    /// Fills `len` bytes at `host` with what the guest reads at `at`.
+    pub(super) fn fill(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
+        let mut done = 0;
+        while done < len {
+            if self.progress.cancelled() {
+                return Err(Error::new(Kind::Cancelled, "stopped"));
+            }
+            let n = self.pace.chunk().min(len - done);
+            self.chunk(at.0 + done, host.0 + done, n)?;
+            done += n;
+            self.progress.advance(n);
+            self.pace.moved(n, self.progress);
+        }
+        Ok(())
+    }
+
+    fn chunk(&self, at: u64, host: u64, len: u64) -> Result<()> {
+        let mut pos = at;
+        pos = self.from_view(&self.source.view, pos, at + len, at, host)?;
+        if let Some(rest) = &self.source.rest {
+            pos = self.from_view(rest, pos, at + len, at, host)?;
+        }
+        self.zeros(host + (pos - at), at + len - pos)
+    }
+
+    /// Copies what `view` has between `from` and `to`; returns how far it reached.
+    fn from_view(&self, view: &View, from: u64, to: u64, at: u64, host: u64) -> Result<u64> {
+        let mut pos = from;
+        for extent in view.extents(from, to) {
+            let extent = extent?;
+            self.extent(view, &extent, host + (extent.start.0 - at))?;
+            pos = extent.end();
+        }
+        Ok(pos)
+    }
+
+    fn extent(&self, view: &View, extent: &ViewExtent, to: u64) -> Result<()> {
+        let layer = &view.layers()[extent.depth];
+        match extent.kind {
+            _ if extent.reads_zero() => self.zeros(to, extent.len),
+            ExtentKind::Data { host } if layer.image.encryption().is_none() => {
+                copy_range(&**layer.image.file(), host.0, self.file, to, extent.len)
+            }
+            _ => {
+                let mut buf = vec![0; extent.len as usize];
+                view.read_extent(extent, 0, &mut buf)?;
+                self.file.write_at(to, &buf)
+            }
+        }
+    }
+
+    /// Free space may hold old bytes, so zeros are written out.
+    fn zeros(&self, mut to: u64, len: u64) -> Result<()> {
+        let zeros = [0; 64 << 10];
+        let end = to + len;
+        while to < end {
+            let n = (end - to).min(zeros.len() as u64);
+            self.file.write_at(to, &zeros[..n as usize])?;
+            to += n;
+        }
+        Ok(())
+    }
+}
+
+/// Holds a job to a rate.
+pub(super) struct Pace {
+    limit: Option<u64>,
+    started: Instant,
+    moved: u64,
+}
+
+impl Pace {
+    pub(super) fn new(limit: Option<u64>) -> Self {
+        Self { limit, started: Instant::now(), moved: 0 }
+    }
+
+    /// Bytes to move at once: a tenth of a second's worth under a limit.
+    fn chunk(&self) -> u64 {
+        self.limit.map_or(CHUNK, |limit| (limit / 10).clamp(64 << 10, CHUNK))
+    }
+
+    /// Sleeps until the bytes moved so far are due, or until cancelled.
+    fn moved(&mut self, bytes: u64, progress: &Progress) {
+        self.moved += bytes;
+        let Some(limit) = self.limit.filter(|l| *l > 0) else { return };
+        let due = Duration::from_secs_f64(self.moved as f64 / limit as f64);
+        while let Some(left) = due.checked_sub(self.started.elapsed()) {
+            if left.is_zero() || progress.cancelled() {
+                return;
+            }
+            std::thread::sleep(left.min(NAP));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! One executor per step of a plan.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::files::Files;
+use super::mover::{Mover, Pace};
+use super::{Options, Phase, Progress, Report};
+use crate::chain::Opener;
+use crate::error::{Error, Kind, Place, Result};
+use crate::image::qcow2::{self, Writer};
+use crate::image::{self, BackingRef, Format, Target, Written};
+use crate::plan::{Copy, CopyMode, Plan, Step, drive};
+use crate::storage::trash;
+use crate::text::{Shown, human_size};
+
+/// A plan under way.
+pub(super) struct Run<'a> {
+    plan: &'a Plan,
+    progress: &'a Progress,
+    files: Files,
+    pace: Pace,
+    report: Report,
+    /// Whether the view that the plan names has begun to change; then there is no way back.
+    committed: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the locks and checks that the plan still fits.
+    pub(super) fn prepare(plan: &'a Plan, progress: &'a Progress, options: &Options) -> Result<Self> {
+        let files = Files::lock(plan)?;
+        let pace = Pace::new(options.rate_limit);
+        Ok(Self { plan, progress, files, pace, report: Report::default(), committed: false })
+    }
+
+    /// Does one step. Stopping is possible until the named view begins to change; what follows
+    /// then is metadata and takes no time.
+    pub(super) fn step(&mut self, step: &Step) -> Result<()> {
+        if self.progress.cancelled() && !self.committed {
+            return Err(stopped("rolled back: nothing was changed"));
+        }
+        match step {
+            Step::Copy(copy) => self.copy(copy),
+            Step::Relink { image, backing, format } => self.relink(image, backing, *format),
+            Step::Compact { image } => self.empty(image),
+            Step::Trash { file } => self.trash(file),
+            Step::Verify { image, format } => self.verify(image, *format),
+        }
+    }
+
+    /// The outcome, once all steps are done.
+    pub(super) fn report(mut self) -> Report {
+        let (wrote, freed) = (human_size(self.report.written_bytes), human_size(self.report.freed_bytes));
+        self.report.summary = format!("{}: wrote {wrote}, freed {freed}", self.plan.title);
+        self.report
+    }
+
+    /// Opens images without locks: the job holds them all already.
+    fn opener(&self) -> Opener {
+        Opener { gate: self.plan.gate.clone(), format: None, force_share: true }
+    }
+
+    fn wrote(&mut self, written: Written) {
+        self.report.written_bytes += written.data_bytes + written.meta_bytes;
+        self.report.freed_bytes += written.freed_bytes;
+    }
+
+    fn copy(&mut self, copy: &Copy) -> Result<()> {
+        self.progress.enter(Phase::Copying);
+        let source = copy.open(&self.opener())?;
+        let file = self.files.get(&copy.into)?;
+        let mut target = image::write(file.clone(), copy.format, false)?;
+        let overwrites = copy.mode == CopyMode::Overwrite;
+        let in_place = overwrites && copy.format == Format::Raw;
+        if let Some(size) = copy.grow_to {
+            target.grow(size).at(&copy.into)?;
+        }
+        let runs = copy.runs(&source, target.unit(), target.size())?;
+        let (progress, pace) = (self.progress, &mut self.pace);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace };
+        let moved = drive(runs, &mut *target, &mut |at, host, len| mover.fill(at, host, len));
+        if let Err(e) = moved {
+            return Err(match e.kind() {
+                Kind::Cancelled => stopped_in(copy, in_place),
+                _ if in_place => e.remedy(
+                    "run the commit again once that is mended; until then this file alone is a mixture",
+                ),
+                _ => e,
+            });
+        }
+        self.progress.enter(Phase::Syncing);
+        self.committed |= overwrites;
+        let written = target.finish()?;
+        self.wrote(written);
+        Ok(())
+    }
+
+    fn relink(&mut self, image: &Path, backing: &Path, format: Format) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let file = self.files.get(image)?;
+        let backing = BackingRef { name: OsString::from(backing), format: Some(format.name().to_owned()) };
+        self.report.written_bytes += qcow2::relink(&*file, &backing).at(image)?;
+        Ok(())
+    }
+
+    fn empty(&mut self, image: &Path) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let file = self.files.get(image)?;
+        let mut writer = Writer::open(file.clone(), false)?;
+        writer.clear()?;
+        let written = Box::new(writer).finish()?;
+        self.wrote(written);
+        if written == Written::default() {
+            return Ok(()); // it was empty already
+        }
+        // The first pass had to put its tables behind everything old; now there is room in front.
+        let mut writer = Writer::open(file, false)?;
+        writer.tidy()?;
+        let tidied = Box::new(writer).finish()?;
+        self.wrote(Written { freed_bytes: 0, ..tidied });
+        Ok(())
+    }
+
+    fn trash(&mut self, file: &Path) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let note = serde_json::json!({
+            "original": file,
+            "operation": self.plan.operation,
+            "why": self.plan.title,
+        });
+        let to = trash(file, &format!("{note:#}\n"))?;
+        self.report.trashed.push((file.to_path_buf(), to));
+        Ok(())
+    }
+
+    fn verify(&mut self, image: &Path, format: Format) -> Result<()> {
+        self.progress.enter(Phase::Verifying);
+        let report = image::open(self.files.get(image)?, Some(format))?.check()?;
+        match report.findings.first() {
+            None => Ok(()),
+            Some(first) => {
+                Err(Error::new(Kind::Internal, format!("the check afterwards found: {}", first.message))
+                    .at(image)
+                    .offset(first.offset))
+            }
+        }
+    }
+}
+
+fn stopped(what: impl Into<String>) -> Error {
+    Error::new(Kind::Cancelled, what)
+}
+
+fn stopped_in(copy: &Copy, in_place: bool) -> Error {
+    let into = Shown::path(&copy.into);
+    match in_place {
+        true => stopped(format!(
+            "stopped; resumable: {into} is a mixture until the commit is run again, every other view is as before"
+        )),
+        false => stopped("rolled back: every view is as before"),
+    }
+}

@@ -1,0 +1,254 @@
+//! A plan in the making: what every operation does the same way.
+
+use std::path::Path;
+
+use super::rehearse::{self, Meter};
+use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Step};
+use crate::chain::{Gate, Opener};
+use crate::error::{Error, Kind, Result};
+use crate::forest::{Forest, NodeId, reference};
+use crate::image::{self, Format};
+use crate::storage::{File, Holder, LockState, RealFile, Stamp, probe_locks};
+use crate::text::{Shown, human_size};
+
+/// Collects steps, cost, hazards and the forest to come.
+pub(super) struct Draft<'a> {
+    before: &'a Forest,
+    after: Forest,
+    plan: Plan,
+    meter: Meter,
+    trashed: Vec<NodeId>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(operation: &'static str, forest: &'a Forest, gate: Gate) -> Self {
+        let plan = Plan {
+            operation,
+            title: String::new(),
+            views_changed: Vec::new(),
+            steps: Vec::new(),
+            cost: super::Cost::default(),
+            hazards: Vec::new(),
+            undo: String::new(),
+            qemu_img: Vec::new(),
+            before: forest.clone(),
+            after: Forest::default(),
+            flows: Vec::new(),
+            files: Vec::new(),
+            gate,
+        };
+        Self { before: forest, after: forest.clone(), plan, meter: Meter::new(), trashed: Vec::new() }
+    }
+
+    /// Opens images for planning: without locks, which a job takes before it looks again.
+    pub(super) fn opener(&self) -> Opener {
+        Opener { gate: self.plan.gate.clone(), format: None, force_share: true }
+    }
+
+    pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {
+        let hazard = Hazard::new(kind, message);
+        if !self.plan.hazards.contains(&hazard) {
+            self.plan.hazards.push(hazard);
+        }
+    }
+
+    pub(super) fn flow(&mut self, flow: Flow) {
+        self.plan.flows.push(flow);
+    }
+
+    pub(super) fn view_changed(&mut self, path: &Path) {
+        self.plan.views_changed.push(path.to_string_lossy().into_owned());
+    }
+
+    pub(super) fn qemu_img(&mut self, lines: Vec<String>) {
+        self.plan.qemu_img = lines;
+    }
+
+    /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
+    pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
+        if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
+            known.changes |= changes;
+        } else {
+            self.plan.files.push(FileState { path: path.to_path_buf(), stamp: Stamp::of(path)?, changes });
+        }
+        let file = RealFile::open(path, false)?;
+        let state = file.fd().map_or(LockState::Free, probe_locks);
+        let conflict = match state {
+            LockState::Free => false,
+            LockState::Read => changes,
+            LockState::Write => true,
+        };
+        if conflict {
+            let who = Holder::of(file.id()).map_or("another process".to_owned(), |h| h.to_string());
+            self.hazard(HazardKind::InUse, format!("{} is in use by {who}", Shown::path(path)));
+        }
+        Ok(())
+    }
+
+    /// Refuses to change an image whose own references contradict each other: free space cannot be
+    /// told from used.
+    pub(super) fn sound(&mut self, path: &Path, format: Format) {
+        if format == Format::Raw {
+            return;
+        }
+        let check = RealFile::open(path, false)
+            .and_then(|file| image::open(std::sync::Arc::new(file), Some(format)))
+            .and_then(|image| image.check());
+        match check {
+            Ok(report) if report.corruptions == 0 => {}
+            Ok(report) => self.hazard(
+                HazardKind::Broken,
+                format!("{} is damaged: the check finds {} errors", Shown::path(path), report.corruptions),
+            ),
+            Err(e) => self.hazard(HazardKind::Broken, e.to_string()),
+        }
+    }
+
+    /// Rehearses a copy and adds it, unless it turns out to have nothing to do. Says whether it was
+    /// added. What cannot be written is a hazard, not a failure.
+    pub(super) fn copy(&mut self, step: Copy) -> Result<bool> {
+        self.rehearse(step, false)
+    }
+
+    /// Like [`copy`](Self::copy), but a step with nothing to do is added too.
+    pub(super) fn copy_always(&mut self, step: Copy) -> Result<()> {
+        self.rehearse(step, true).map(|_| ())
+    }
+
+    fn rehearse(&mut self, mut step: Copy, always: bool) -> Result<bool> {
+        let opener = self.opener();
+        let raw_free = step.format != Format::Raw;
+        match rehearse::copy(&mut step, &opener) {
+            Ok(rehearse::Rehearsed { written, id, read }) => {
+                let needed = always || step.data_bytes + step.zero_bytes > 0;
+                if needed {
+                    self.meter.cost.read_bytes += read;
+                    self.meter.wrote(&step.into, id, written)?;
+                    self.grown(&step, written.extra_bytes, written.freed_bytes);
+                    self.plan.steps.push(Step::Copy(step));
+                }
+                // A raw file's blocks are its file system's; what zeros free there is not known.
+                self.meter.cost.exact &= raw_free;
+                Ok(needed)
+            }
+            Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
+                let kind =
+                    if e.kind() == Kind::Corrupt { HazardKind::Broken } else { HazardKind::Unsupported };
+                self.hazard(kind, e.to_string());
+                self.plan.steps.push(Step::Copy(step));
+                Ok(true)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn grown(&mut self, step: &Copy, extra: u64, freed: u64) {
+        let id = self.after.find(&step.into);
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            node.disk_size = (node.disk_size + extra).saturating_sub(freed);
+            node.virtual_size = node.virtual_size.max(step.grow_to.unwrap_or(0));
+        }
+    }
+
+    /// Adds the step that bases `child` on `parent`.
+    pub(super) fn relink(&mut self, child: NodeId, parent: NodeId, format: Format) -> Result<()> {
+        let unknown = || Error::new(Kind::Internal, "an id of another forest");
+        let (child_node, parent_node) =
+            (self.before.get(child).ok_or_else(unknown)?, self.before.get(parent).ok_or_else(unknown)?);
+        if child_node.format != Some(Format::Qcow2) {
+            let format = child_node.format.map_or("damaged", Format::name);
+            self.hazard(
+                HazardKind::Unsupported,
+                format!(
+                    "{} is {format}; its backing file cannot be changed yet",
+                    Shown::path(&child_node.path)
+                ),
+            );
+        }
+        let keeps_absolute = child_node.backing.as_ref().is_some_and(|b| Path::new(&b.name).is_absolute());
+        let backing = match keeps_absolute {
+            true => parent_node.path.clone(),
+            false => reference(&child_node.path, &parent_node.path),
+        };
+        self.meter.cost.write_bytes += 512 + backing.as_os_str().len() as u64;
+        // The name may fit into the sector, which then is all that is written.
+        self.meter.cost.exact = false;
+        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format });
+        self.after = self.after.relinked(child, Some(parent));
+        Ok(())
+    }
+
+    /// Adds the step that empties an image whose content its base has as well.
+    pub(super) fn empty(&mut self, path: &Path) -> Result<()> {
+        match rehearse::empty(path) {
+            Ok((written, id)) => {
+                self.meter.wrote(path, id, written)?;
+                self.meter.cost.exact = false;
+                let id = self.after.find(path);
+                if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+                    node.disk_size = node.disk_size.saturating_sub(written.freed_bytes);
+                }
+            }
+            Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
+                self.hazard(HazardKind::Unsupported, e.to_string());
+            }
+            Err(e) => return Err(e),
+        }
+        self.plan.steps.push(Step::Compact { image: path.to_path_buf() });
+        Ok(())
+    }
+
+    /// Adds the step that moves a file to the trash.
+    pub(super) fn trash(&mut self, id: NodeId) -> Result<()> {
+        let node =
+            self.before.get(id).ok_or_else(|| Error::new(Kind::Internal, "an id of another forest"))?;
+        self.meter.cost.freed_after_trash_bytes += node.disk_size;
+        self.plan.steps.push(Step::Trash { file: node.path.clone() });
+        self.trashed.push(id);
+        Ok(())
+    }
+
+    /// Adds a verification of every image with tables that data was copied into.
+    pub(super) fn verify(&mut self) {
+        let written = self.plan.steps.iter().filter_map(|s| match s {
+            Step::Copy(copy) if copy.format != Format::Raw => {
+                Some(Step::Verify { image: copy.into.clone(), format: copy.format })
+            }
+            _ => None,
+        });
+        let steps: Vec<_> = written.collect();
+        self.plan.steps.extend(steps);
+    }
+
+    /// The plan.
+    pub(super) fn finish(mut self, title: String, undo: String) -> Result<Plan> {
+        if let Some(missing) = self.meter.missing_space() {
+            self.hazard(HazardKind::NoSpace, format!("{} too little free space", human_size(missing)));
+        }
+        let links: Vec<_> = self
+            .plan
+            .files
+            .iter()
+            .filter(|f| f.changes && f.stamp.links > 1)
+            .map(|f| f.path.clone())
+            .collect();
+        for path in links {
+            let what = Shown::path(&path);
+            self.hazard(
+                HazardKind::HardLinks,
+                format!("{what} has several names; images based on another one are not seen"),
+            );
+        }
+        let folders: Vec<_> = self.before.roots.iter().map(|r| Shown::path(r).into_string()).collect();
+        self.hazard(
+            HazardKind::OtherFolders,
+            format!("images outside {} are not seen, though they may depend on this too", folders.join(", ")),
+        );
+        self.trashed.sort();
+        for id in self.trashed.iter().rev() {
+            self.after = self.after.removed(*id);
+        }
+        self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
+        Ok(Plan { title, undo, cost: self.meter.cost, after: self.after, ..self.plan })
+    }
+}

@@ -1,0 +1,114 @@
+//! Going through the motions without writing, to know what a plan costs.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ranges::drive;
+use super::{Copy, Cost};
+use crate::chain::{Opener, View};
+use crate::error::{Place, Result};
+use crate::image::qcow2::Writer;
+use crate::image::{self, Target, Written};
+use crate::storage::{File, FileId, RealFile, free_space};
+
+/// Adds up cost in the order of the steps, per file system.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    pub(super) cost: Cost,
+    extra: HashMap<u64, Extra>,
+}
+
+#[derive(Debug, Default)]
+struct Extra {
+    now: i64,
+    peak: i64,
+    free: u64,
+}
+
+impl Meter {
+    /// A meter whose figures are exact until something says otherwise.
+    pub(super) fn new() -> Self {
+        Self { cost: Cost { exact: true, ..Cost::default() }, extra: HashMap::new() }
+    }
+
+    /// Counts what one step wrote to the file at `path`.
+    pub(super) fn wrote(&mut self, path: &Path, id: FileId, written: Written) -> Result<()> {
+        self.cost.write_bytes += written.data_bytes + written.meta_bytes;
+        self.cost.freed_bytes += written.freed_bytes;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let free = free_space(folder)?;
+        let extra = self.extra.entry(id.dev).or_default();
+        extra.free = free;
+        extra.now += written.extra_bytes as i64;
+        extra.peak = extra.peak.max(extra.now);
+        extra.now -= written.freed_bytes as i64;
+        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak.max(0) as u64).max().unwrap_or(0);
+        Ok(())
+    }
+
+    /// How many bytes are missing where most are missing; `None` when all fits.
+    pub(super) fn missing_space(&self) -> Option<u64> {
+        let missing = self.extra.values().filter_map(|e| (e.peak.max(0) as u64).checked_sub(e.free));
+        missing.filter(|m| *m > 0).max()
+    }
+}
+
+/// What a rehearsed copy would have written to which file, and read.
+pub(super) struct Rehearsed {
+    pub(super) written: Written,
+    pub(super) id: FileId,
+    pub(super) read: u64,
+}
+
+/// Rehearses a copy step; fills in its byte counts.
+pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
+    let source = step.open(opener)?;
+    let file: Arc<dyn File> = Arc::new(RealFile::open(&step.into, false)?);
+    let id = file.id();
+    let mut target = image::write(file, step.format, true)?;
+    if let Some(size) = step.grow_to {
+        target.grow(size).at(&step.into)?;
+    }
+    let (unit, size) = (target.unit(), target.size());
+    let (mut data, mut read, mut total) = (0, 0, 0);
+    let runs = step.runs(&source, unit, size)?.inspect(|run| {
+        total += run.as_ref().map_or(0, |r| r.len);
+    });
+    drive(Box::new(runs), &mut *target, &mut |at, _, len| {
+        data += len;
+        read += stored(&source.view, at.0, len)?;
+        if let Some(rest) = &source.rest {
+            let from = at.0.max(source.view.size());
+            read += stored(rest, from, (at.0 + len).saturating_sub(from))?;
+        }
+        Ok(())
+    })?;
+    let written = target.finish()?;
+    step.data_bytes = data;
+    step.zero_bytes = total.saturating_sub(data);
+    Ok(Rehearsed { written, id, read })
+}
+
+/// Bytes of a guest range that are stored somewhere, so that reading it reads them.
+fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
+    let mut bytes = 0;
+    for extent in view.extents(from, from.saturating_add(len)) {
+        let extent = extent?;
+        bytes += if extent.reads_zero() { 0 } else { extent.len };
+    }
+    Ok(bytes)
+}
+
+/// Rehearses emptying an image. The second pass, which moves the tables down, is not rehearsed: it
+/// writes no more than the first.
+pub(super) fn empty(path: &Path) -> Result<(Written, FileId)> {
+    let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+    let id = file.id();
+    let mut writer = Writer::open(file, true)?;
+    writer.clear()?;
+    let mut written = Box::new(writer).finish()?;
+    written.meta_bytes *= 2;
+    written.extra_bytes *= 2;
+    Ok((written, id))
+}
