@@ -111,6 +111,12 @@ where
         Ok(!self.model.done)
     }
 
+    /// How the last job ended, one line; empty when there was none.
+    pub fn last_outcome(&self) -> String {
+        let outcome = self.model.jobs.last().and_then(|job| job.outcome.as_ref());
+        outcome.map(|outcome| outcome.line().to_owned()).unwrap_or_default()
+    }
+
     /// The backend, for looking at what was drawn.
     pub fn backend(&self) -> &B {
         self.terminal.backend()

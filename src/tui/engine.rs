@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::forest::{self, Forest, ScanOptions};
-use crate::job::{Job, Report, Snapshot};
+use crate::job::{self, Job, Report, Snapshot};
 use crate::plan::{self, CommitOptions, HazardKind, Plan};
 
 /// The floors below, as the UI uses them. Called from several threads.
@@ -80,7 +80,8 @@ impl Engine for Floors {
     }
 
     fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {
-        Ok(Box::new(Job::start(plan, accepted)?))
+        let options = job::Options { accepted: accepted.to_vec(), rate_limit: None };
+        Ok(Box::new(Job::start(plan, options)?))
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {

@@ -17,6 +17,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    pub(super) fn line(&self) -> &str {
+        match self {
+            Self::Done(text) | Self::Stopped(text) | Self::Failed { what: text, .. } => text,
+        }
+    }
+
     pub(super) fn of(result: Result<Report, Error>) -> Self {
         match result {
             Ok(report) => Self::Done(report.summary),

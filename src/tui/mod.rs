@@ -62,11 +62,14 @@ pub struct Options {
 pub struct Stopped {
     /// The signal's number.
     pub signal: i32,
+    /// What became of the job that ran, one line; empty when none did.
+    pub job: String,
 }
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stopped by signal {}", self.signal)
+        write!(f, "stopped by signal {}", self.signal)?;
+        if self.job.is_empty() { Ok(()) } else { write!(f, "; {}", self.job) }
     }
 }
 
@@ -88,6 +91,6 @@ pub fn run(paths: Vec<PathBuf>, options: Options) -> anyhow::Result<()> {
     let mut app = App::new(terminal, session, Floors::shared(), paths, &options);
     match app.run(&inputs)? {
         None => Ok(()),
-        Some(signal) => Err(Stopped { signal }.into()),
+        Some(signal) => Err(Stopped { signal, job: app.last_outcome() }.into()),
     }
 }

@@ -65,8 +65,8 @@ pub(super) struct Row {
     pub(super) own: String,
     pub(super) in_use: bool,
     pub(super) problem: bool,
-    /// A few words behind the name.
-    pub(super) note: String,
+    /// A few words behind the name: in full, and shorter.
+    pub(super) note: (String, &'static str),
     /// Whether the filter means this row (and not only something based on it).
     pub(super) matched: bool,
     pub(super) parent_of_rows: bool,
@@ -222,7 +222,7 @@ impl Builder<'_> {
                 own: snapshot.exclusive_bytes.map(text_fit::size).unwrap_or_default(),
                 in_use: false,
                 problem: false,
-                note: String::new(),
+                note: (String::new(), ""),
                 matched: self.kept.matched_snapshot(id, i),
                 parent_of_rows: false,
             };

@@ -14,9 +14,10 @@ pub(super) struct Theme;
 impl Theme {
     pub(super) const PLAIN: Style = Style::new();
     pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
-    pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+    pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM);
     pub(super) const FOCUS: Style = Style::new().fg(Color::Cyan);
-    pub(super) const TITLE: Style = Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD);
+    pub(super) const TITLE: Style =
+        Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM);
     pub(super) const KEY: Style = Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD);
     pub(super) const OK: Style = Style::new().fg(Color::Green);
     pub(super) const LIVE: Style = Style::new().fg(Color::Green).add_modifier(Modifier::BOLD);

@@ -26,16 +26,16 @@ pub(super) fn snapshot_name(snapshot: &SnapshotNode) -> String {
     }
 }
 
-/// What follows the name of an image in its row.
-pub(super) fn note(node: &Node) -> String {
+/// What follows the name of an image in its row: in full, and shorter.
+pub(super) fn note(node: &Node) -> (String, &'static str) {
     match (node.problems.first(), &node.in_use) {
-        (Some(problem), _) => problem_words(problem.kind).to_owned(),
+        (Some(problem), _) => (problem_words(problem.kind).to_owned(), "broken"),
         (None, Some(user)) => match &user.by {
-            Some(holder) => format!("in use, pid {}", holder.pid),
-            None => "in use".to_owned(),
+            Some(holder) => (format!("in use, pid {}", holder.pid), "in use"),
+            None => ("in use".to_owned(), "in use"),
         },
-        (None, None) if node.encrypted => "encrypted".to_owned(),
-        (None, None) => String::new(),
+        (None, None) if node.encrypted => ("encrypted".to_owned(), "enc"),
+        (None, None) => (String::new(), ""),
     }
 }
 

@@ -49,7 +49,11 @@ pub(crate) fn fingerprints(dir: &Path) -> BTreeMap<String, u64> {
     let mut out = BTreeMap::new();
     for node in &forest.nodes {
         assert!(node.problems.is_empty(), "{}: {:?}", node.path.display(), node.problems);
-        let opener = Opener { gate: Gate::for_paths([dir]), format: recorded_format(&forest, &node.path), force_share: false };
+        let opener = Opener {
+            gate: Gate::for_paths([dir]),
+            format: recorded_format(&forest, &node.path),
+            force_share: false,
+        };
         let chain = opener.open(&node.path).unwrap();
         let name = node.path.to_string_lossy().into_owned();
         out.insert(name.clone(), hash(&chain.view(State::Active)));

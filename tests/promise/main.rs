@@ -74,7 +74,8 @@ fn commits_on_random_herds_keep_every_view() {
 
             let now = fingerprints(&dir);
             for (view, old) in &before {
-                let named = changed.contains(view) || changed.iter().any(|c| !Path::new(c).exists() && view.starts_with(c));
+                let named = changed.contains(view)
+                    || changed.iter().any(|c| !Path::new(c).exists() && view.starts_with(c));
                 assert!(named || now.get(view) == Some(old), "{what}: {view} changed");
             }
             let mut expected = base_bytes;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cowherd::chain::Gate;
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::Format;
 use cowherd::job::{Phase, Snapshot};
-use cowherd::plan::{Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Plan, Step};
+use cowherd::plan::{Copy, CopyMode, Cost, Flow, Hazard, HazardKind, Plan, Ranges, Step};
 use cowherd::storage::{Holder, LockState};
 
 pub const FOLDER: &str = "/var/lib/libvirt/images";
@@ -122,7 +123,8 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
             mode,
             from: from.into(),
             into: into.into(),
-            ranges_of: top.clone(),
+            format: Format::Qcow2,
+            ranges: Ranges::Committed { top: top.clone(), base: base.clone() },
             grow_to: None,
             data_bytes,
             zero_bytes: 0,
@@ -136,7 +138,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     if !keep {
         steps.push(Step::Trash { file: top.clone() });
     }
-    steps.push(Step::Verify { image: base.clone() });
+    steps.push(Step::Verify { image: base.clone(), format: Format::Qcow2 });
     Plan {
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
@@ -171,7 +173,8 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
             Flow { from: base.clone(), into: sibling, label: "protect" },
             Flow { from: top, into: base, label: "commit data" },
         ],
-        files: Vec::<FileState>::new(),
+        files: Vec::new(),
+        gate: Gate::closed(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The terminal face: journeys of keys and screens, sizes, pictures, and the real program in a
 //! pseudo-terminal.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod herd;
 mod journeys;

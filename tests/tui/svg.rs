@@ -65,9 +65,19 @@ fn run(buffer: &Buffer, x: u16, y: u16, out: &mut String) -> u16 {
     if first.symbol() == " " {
         return 1;
     }
-    if let Some(shape) = shape(first.symbol(), at(x, y)) {
-        let _ = writeln!(out, "<path d=\"{}\" {}{}/>", shape.0, paint(first, shape.1), opacity(first));
-        return 1;
+    if let Some((path, filled)) = shape(first.symbol(), at(x, y)) {
+        let long = match first.symbol() {
+            "─" | "█" => (x..buffer.area.width).take_while(|x| buffer[(*x, y)] == *first).count() as u16,
+            _ => 1,
+        };
+        let ((px, py), width) = (at(x, y), f64::from(long) * W);
+        let path = match (long, first.symbol()) {
+            (1, _) => path,
+            (_, "─") => format!("M{px:.1} {:.1}h{width:.1}", py + H / 2.0),
+            _ => format!("M{px:.1} {py:.1}h{width:.1}v{H}h-{width:.1}z"),
+        };
+        let _ = writeln!(out, "<path d=\"{path}\" {}{}/>", paint(first, filled), opacity(first));
+        return long;
     }
     let mut text = String::new();
     let mut end = x;

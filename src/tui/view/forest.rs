@@ -21,7 +21,7 @@ const SIZE: usize = 9;
 /// Columns of the format; a blank stands before it.
 const FORMAT: usize = 6;
 /// Marker and badge.
-const GUTTER: usize = 2;
+const GUTTER: usize = 3;
 /// Inner width from which the format has a column.
 const WITH_FORMAT: usize = 50;
 
@@ -171,22 +171,22 @@ fn cells(buf: &mut Buffer, (x, y): (u16, u16), columns: &Columns, row: &Row, use
     } else if row.in_use {
         buf.set_string(x + 1, y, glyphs.in_use, Theme::LIVE);
     }
-    let blank = row.size.is_empty() && row.own.is_empty();
-    let room = if blank { columns.width.saturating_sub(GUTTER + 1) } else { columns.room() };
-    let room = room.saturating_sub(used + 2);
-    if room >= 6 {
-        let style = if row.problem { Theme::DANGER } else { Theme::DIM };
-        let note = text_fit::fit(&row.note, room, glyphs.cut);
-        buf.set_string(x + (columns.tree + used + 2) as u16, y, note, style);
-    }
-    if blank {
-        return;
-    }
-    if let Some(at) = columns.format {
+    let style = if row.problem { Theme::DANGER } else { Theme::DIM };
+    let note_at = x + (columns.tree + used + 2) as u16;
+    // What is wrong with an image is worth more than its virtual size.
+    let up_to = if row.problem { columns.own } else { columns.room() + columns.tree };
+    let room = up_to.saturating_sub(columns.tree + used + 2);
+    let (long, short) = (row.note.0.as_str(), row.note.1);
+    let note = [long, short].into_iter().find(|note| text_fit::width(note) <= room).unwrap_or("");
+    buf.set_string(note_at, y, note, style);
+    let free = |from: usize| !row.problem || columns.tree + used + 2 + text_fit::width(note) < from;
+    if let Some(at) = columns.format.filter(|at| free(*at)) {
         buf.set_string(x + at as u16, y, row.format, Theme::DIM);
     }
     let size = text_fit::right(&row.size, SIZE - 1, glyphs.cut);
-    buf.set_string(x + columns.size as u16, y, size, Theme::DIM);
+    if free(columns.size) {
+        buf.set_string(x + columns.size as u16, y, size, Theme::DIM);
+    }
     let own = text_fit::right(&row.own, SIZE - 1, glyphs.cut);
     buf.set_string(x + columns.own as u16, y, own, Theme::PLAIN);
 }

@@ -41,7 +41,7 @@ fn hints(model: &Model, room: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut left = room;
     let contexts = model.contexts();
-    for binding in contexts.iter().rev().flat_map(|c| keymap::of(std::slice::from_ref(c))) {
+    for binding in contexts.iter().flat_map(|c| keymap::of(std::slice::from_ref(c))) {
         let Some(key) = binding.keys.first().filter(|_| !binding.label.is_empty()) else { continue };
         let (key, label) = (keys::label(key, model.glyphs.ascii), binding.label);
         let width = key.width() + label.width() + 3;

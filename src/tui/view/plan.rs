@@ -69,11 +69,12 @@ fn refused(refusal: &Refusal, width: usize) -> Vec<Line<'static>> {
 fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyphs: Glyphs) {
     let [left, right] = area.layout(&Layout::horizontal([Constraint::Percentage(54), Constraint::Min(0)]));
     let (left, right) = (left.inner(Margin::new(2, 0)), right.inner(Margin::new(1, 0)));
-    let figures = plan_text::figures(screen, glyphs);
     let facts = plan_text::facts(screen, right.width as usize, glyphs);
-    screen.scroll_max = figures.len().max(facts.len()).saturating_sub(area.height as usize);
     screen.pan_max = screen.figure_width().saturating_sub(left.width as usize);
-    clamp(screen);
+    screen.pan = screen.pan.min(screen.pan_max);
+    let figures = plan_text::figures(screen, left.width as usize, glyphs);
+    screen.scroll_max = figures.len().max(facts.len()).saturating_sub(area.height as usize);
+    screen.scroll = screen.scroll.min(screen.scroll_max);
     figure::lines_at(frame.buffer_mut(), left, &figures, (screen.pan, screen.scroll));
     figure::lines_at(frame.buffer_mut(), right, &facts, (0, screen.scroll));
 }
@@ -81,23 +82,19 @@ fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyp
 fn one_below_the_other(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyphs: Glyphs) {
     let area = area.inner(Margin::new(2, 0));
     let facts = plan_text::facts(screen, area.width as usize, glyphs);
-    let mut figures = plan_text::figures(screen, glyphs);
+    screen.pan_max = screen.figure_width().saturating_sub(area.width as usize);
+    screen.pan = screen.pan.min(screen.pan_max);
+    let mut figures = plan_text::figures(screen, area.width as usize, glyphs);
     figures.push(Line::default());
     let (split, total) = (figures.len(), figures.len() + facts.len());
     screen.scroll_max = total.saturating_sub(area.height as usize);
-    screen.pan_max = screen.figure_width().saturating_sub(area.width as usize);
-    clamp(screen);
+    screen.scroll = screen.scroll.min(screen.scroll_max);
     figure::lines_at(frame.buffer_mut(), area, &figures, (screen.pan, screen.scroll));
     let above = split.saturating_sub(screen.scroll) as u16;
     if above < area.height {
         let below = Rect { y: area.y + above, height: area.height - above, ..area };
         figure::lines_at(frame.buffer_mut(), below, &facts, (0, screen.scroll.saturating_sub(split)));
     }
-}
-
-fn clamp(screen: &mut PlanScreen) {
-    screen.scroll = screen.scroll.min(screen.scroll_max);
-    screen.pan = screen.pan.min(screen.pan_max);
 }
 
 /// The line between the plan and the answer; says when there is more to read.

@@ -15,29 +15,44 @@ use crate::text::{Shown, human_size};
 pub(super) const NAME_PROMPT: &str = "To consent, type ";
 
 /// The forest now and after, and what flows between.
-pub(super) fn figures(screen: &PlanScreen, glyphs: Glyphs) -> Vec<Line<'static>> {
+pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let Some(ready) = screen.ready() else { return Vec::new() };
     let draw = |drawing: &Drawing, marked: &[NodeId]| -> Vec<_> {
         (0..drawing.figure.lines.len()).map(|row| boxes::line(&drawing.figure, row, marked, glyphs)).collect()
     };
     let [marked_before, marked_after] = &ready.marked;
-    let mut out = vec![parts::heading("Now")];
+    let hidden = screen.figure_width().saturating_sub(screen.pan) > width;
+    let more = match (hidden, screen.pan > 0) {
+        (true, _) => format!("   {} more: l", glyphs.into),
+        (false, true) => "   back: h".to_owned(),
+        (false, false) => String::new(),
+    };
+    let title = |text: &'static str| {
+        // The headings stay where they are while the figures under them are panned.
+        let indent = " ".repeat(screen.pan);
+        Line::from(vec![
+            Span::raw(indent),
+            Span::styled(text, Theme::BOLD),
+            Span::styled(more.clone(), Theme::DIM),
+        ])
+    };
+    let mut out = vec![title("Now")];
     out.extend(draw(&ready.before, marked_before));
     out.push(Line::default());
-    out.extend(flows(&ready.plan, glyphs));
+    out.extend(flows(&ready.plan, screen.pan, glyphs));
     out.push(Line::default());
-    out.push(parts::heading("After"));
+    out.push(title("After"));
     out.extend(draw(&ready.after, marked_after));
     out
 }
 
-fn flows(plan: &Plan, glyphs: Glyphs) -> Vec<Line<'static>> {
+fn flows(plan: &Plan, indent: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let name = |path: &std::path::Path| {
         Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()).into_string()
     };
     let line = |flow: &crate::plan::Flow| {
         Line::from(vec![
-            Span::styled(format!("  {} {}: ", glyphs.down, flow.label), Theme::FOCUS),
+            Span::styled(format!("{}  {} {}: ", " ".repeat(indent), glyphs.down, flow.label), Theme::FOCUS),
             Span::raw(format!("{} {} {}", name(&flow.from), glyphs.into, name(&flow.into))),
         ])
     };
