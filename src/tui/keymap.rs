@@ -85,13 +85,7 @@ use Context as C;
 pub(super) const TABLE: &[Binding] = &[
     bind(C::Main, &["?", "f1"], A::Help, "help", "show every key; type to search, Enter runs the line"),
     bind_if(
-        bind(
-            C::Main,
-            &["c"],
-            A::Commit,
-            "commit",
-            "plan to merge the selected image down into its backing file",
-        ),
+        bind(C::Main, &["c"], A::Commit, "commit", "plan to merge the selected image into its backing file"),
         no::commit,
     ),
     bind_if(

@@ -13,7 +13,7 @@ pub(super) fn forest(model: &Model) -> Option<String> {
 }
 
 pub(super) fn filter(model: &Model) -> Option<String> {
-    model.pane.filter.is_empty().then(|| "there is no filter; / sets one".to_owned())
+    model.pane.filter.is_empty().then(|| "there is no filter".to_owned())
 }
 
 pub(super) fn selection(model: &Model) -> Option<String> {
@@ -37,7 +37,7 @@ pub(super) fn commit(model: &Model) -> Option<String> {
     }
     let node = model.selected_node()?;
     match &node.backing {
-        None => Some(format!("{} has no backing file to commit into", words::name(node))),
+        None => Some(format!("{} has no backing file", words::name(node))),
         Some(backing) if backing.node.is_none() => {
             Some(format!("the backing file of {} cannot be reached", words::name(node)))
         }

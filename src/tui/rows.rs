@@ -222,7 +222,7 @@ impl Builder<'_> {
                 own: snapshot.exclusive_bytes.map(text_fit::size).unwrap_or_default(),
                 in_use: false,
                 problem: false,
-                note: (String::new(), ""),
+                note: (words::day(&snapshot.date), ""),
                 matched: self.kept.matched_snapshot(id, i),
                 parent_of_rows: false,
             };
@@ -236,11 +236,9 @@ impl Builder<'_> {
 
 fn snapshot_line(snapshot: &SnapshotNode, glyphs: Glyphs) -> Line<'static> {
     let name = Shown::new(&words::snapshot_name(snapshot)).into_string();
-    let date: String = snapshot.date.chars().take(10).collect();
     Line::from(vec![
         Span::styled(format!("{} ", glyphs.snapshot), Theme::SNAPSHOT),
         Span::raw(text_fit::fit(&name, NAME_MAX, glyphs.cut)),
-        Span::styled(format!("  {date}"), Theme::DIM),
     ])
 }
 

@@ -33,6 +33,16 @@ pub(super) fn fit(text: &str, columns: usize, mark: &str) -> String {
     out
 }
 
+/// The end of `text`, at most `columns` of it, the cut marked with `mark`.
+pub(super) fn fit_end(text: &str, columns: usize, mark: &str) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let backwards: String = text.chars().rev().collect();
+    let kept = fit(&backwards, columns.saturating_sub(mark.width()), "");
+    format!("{mark}{}", kept.chars().rev().collect::<String>())
+}
+
 /// `text` cut and filled with blanks to exactly `columns`.
 pub(super) fn left(text: &str, columns: usize, mark: &str) -> String {
     let mut out = fit(text, columns, mark);

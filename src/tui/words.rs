@@ -29,7 +29,7 @@ pub(super) fn snapshot_name(snapshot: &SnapshotNode) -> String {
 /// What follows the name of an image in its row: in full, and shorter.
 pub(super) fn note(node: &Node) -> (String, &'static str) {
     match (node.problems.first(), &node.in_use) {
-        (Some(problem), _) => (problem_words(problem.kind).to_owned(), "broken"),
+        (Some(problem), _) => (problem_words(problem.kind).to_owned(), short_problem(problem.kind)),
         (None, Some(user)) => match &user.by {
             Some(holder) => (format!("in use, pid {}", holder.pid), "in use"),
             None => ("in use".to_owned(), "in use"),
@@ -54,6 +54,28 @@ pub(super) fn problem_words(kind: ProblemKind) -> &'static str {
         ProblemKind::Unreadable => "not readable",
         ProblemKind::NotAnImage => "not an image",
     }
+}
+
+/// A sort of problem where there is little room.
+fn short_problem(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::BackingMissing => "no backing file",
+        ProblemKind::BackingRefused => "not allowed",
+        ProblemKind::BackingLoop => "loop",
+        ProblemKind::BackingFormatMissing => "format unknown",
+        ProblemKind::BackingFormatWrong => "wrong format",
+        ProblemKind::TooDeep => "too deep",
+        ProblemKind::Corrupt => "damaged",
+        ProblemKind::Dirty => "dirty",
+        ProblemKind::Unsupported => "unsupported",
+        ProblemKind::Unreadable => "unreadable",
+        ProblemKind::NotAnImage => "no image",
+    }
+}
+
+/// The day of an RFC 3339 date.
+pub(super) fn day(date: &str) -> String {
+    Shown::new(date.get(..10).unwrap_or(date)).into_string()
 }
 
 /// What can be done about a problem.

@@ -8,7 +8,10 @@ use ratatui::widgets::Paragraph;
 
 use super::super::model::Model;
 use super::super::theme::{Glyphs, Theme};
-use super::{boxes, parts};
+use super::{boxes, info, parts};
+
+/// Lines of the summary below the figure, and of the rule above it.
+const SUMMARY: usize = 5;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let mut block = parts::tabs(model);
@@ -26,10 +29,23 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
         frame.render_widget(Paragraph::new(Line::styled(text, Theme::DIM)), inner);
         return;
     }
+    if inner.height as usize > size.1 + SUMMARY {
+        summary(frame, inner, model);
+    }
     let rows = figure.pan.1..(figure.pan.1 + inner.height as usize).min(size.1);
     let marked: Vec<_> = figure.marked.into_iter().collect();
     let lines: Vec<_> = rows.map(|row| boxes::line(&drawing.figure, row, &marked, model.glyphs)).collect();
     lines_at(frame.buffer_mut(), inner, &lines, (figure.pan.0, 0));
+}
+
+/// The selected image in a few words, where the figure leaves room.
+fn summary(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let lines = info::summary(model, area.width as usize);
+    let height = (lines.len() as u16).min(SUMMARY as u16 - 1);
+    let at = Rect { y: area.bottom() - height, height, ..area };
+    let rule = model.glyphs.rule.repeat(area.width as usize);
+    frame.buffer_mut().set_string(area.x, at.y - 1, rule, Theme::DIM);
+    frame.render_widget(Paragraph::new(lines), at);
 }
 
 /// Draws the part of `lines` that begins at `pan`.

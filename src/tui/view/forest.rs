@@ -22,8 +22,8 @@ const SIZE: usize = 9;
 const FORMAT: usize = 6;
 /// Marker and badge.
 const GUTTER: usize = 3;
-/// Inner width from which the format has a column.
-const WITH_FORMAT: usize = 50;
+/// Columns up to which names push numbers aside.
+const NAMES: usize = 28;
 
 /// Columns the pane would like, borders included.
 pub(super) fn wanted_width(model: &Model) -> u16 {
@@ -42,7 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     if model.pane.rows.items.is_empty() {
         return empty(frame, inner.inner(Margin::new(1, 1)), model);
     }
-    let columns = Columns::new(inner.width as usize);
+    let columns = Columns::new(inner.width as usize, model.pane.rows.widest());
     headings(frame.buffer_mut(), area, &columns, model);
     rows(frame.buffer_mut(), inner, &columns, model, focused);
     let total = model.pane.visible().len();
@@ -53,28 +53,32 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
 struct Columns {
     tree: usize,
     format: Option<usize>,
-    size: usize,
+    size: Option<usize>,
     own: usize,
     width: usize,
 }
 
 impl Columns {
-    fn new(width: usize) -> Self {
+    /// Columns for a pane of `width` whose widest name takes `names`: the names come first, then the
+    /// virtual size, then the format.
+    fn new(width: usize, names: usize) -> Self {
+        let names = names.min(NAMES) + GUTTER + 1;
         let own = width.saturating_sub(SIZE);
-        let size = own.saturating_sub(SIZE);
-        let format = (width >= WITH_FORMAT).then(|| size.saturating_sub(FORMAT));
+        let size = own.checked_sub(SIZE).filter(|room| *room >= names);
+        let format = size.and_then(|at| at.checked_sub(FORMAT)).filter(|room| *room >= names);
         Self { tree: GUTTER, format, size, own, width }
     }
 
     /// Columns for the tree and notes beside the numbers.
     fn room(&self) -> usize {
-        self.format.unwrap_or(self.size).saturating_sub(self.tree + 1)
+        self.format.or(self.size).unwrap_or(self.own).saturating_sub(self.tree + 1)
     }
 }
 
 fn headings(buf: &mut Buffer, area: Rect, columns: &Columns, model: &Model) {
     let own = if model.pane.rows.counted { "own" } else { "on disk" };
-    for (text, end) in [("size", columns.own), (own, columns.width)] {
+    let size = columns.size.map(|_| ("size", columns.own));
+    for (text, end) in size.into_iter().chain([(own, columns.width)]) {
         let text = format!(" {text} ");
         let at = (area.x as usize + 1 + end).saturating_sub(text.len());
         buf.set_string(at as u16, area.y, text, Theme::DIM);
@@ -183,9 +187,9 @@ fn cells(buf: &mut Buffer, (x, y): (u16, u16), columns: &Columns, row: &Row, use
     if let Some(at) = columns.format.filter(|at| free(*at)) {
         buf.set_string(x + at as u16, y, row.format, Theme::DIM);
     }
-    let size = text_fit::right(&row.size, SIZE - 1, glyphs.cut);
-    if free(columns.size) {
-        buf.set_string(x + columns.size as u16, y, size, Theme::DIM);
+    if let Some(at) = columns.size.filter(|at| free(*at)) {
+        let size = text_fit::right(&row.size, SIZE - 1, glyphs.cut);
+        buf.set_string(x + at as u16, y, size, Theme::DIM);
     }
     let own = text_fit::right(&row.own, SIZE - 1, glyphs.cut);
     buf.set_string(x + columns.own as u16, y, own, Theme::PLAIN);

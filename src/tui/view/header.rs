@@ -21,7 +21,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let room = (area.width as usize).saturating_sub(used + 1);
     let counts = counts(model, room.saturating_sub(12));
     let counts_width: usize = counts.iter().map(Span::width).sum();
-    let place = text_fit::left(&place(model), room.saturating_sub(counts_width + 2), model.glyphs.cut);
+    let room = room.saturating_sub(counts_width + 2);
+    // The end of a path says more than its beginning.
+    let place = text_fit::left(&text_fit::fit_end(&place(model), room, model.glyphs.cut), room, "");
     spans.push(Span::raw(place));
     spans.push(Span::raw("  "));
     spans.extend(counts);

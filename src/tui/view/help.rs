@@ -96,11 +96,15 @@ fn draw_row(row: &Row, model: &Model, width: usize) -> Line<'static> {
         None => (Theme::KEY, Theme::PLAIN),
     };
     let foreign = !model.contexts_below_help().contains(&binding.context);
+    let room = width.saturating_sub(KEYS + 2);
     let text = match why.filter(|_| !foreign) {
+        Some(why) if text_fit::width(&why) + binding.help.len() + 3 > room && !binding.label.is_empty() => {
+            format!("{}: {why}", binding.label)
+        }
         Some(why) => format!("{} ({why})", binding.help),
         None => binding.help.to_owned(),
     };
-    let text = text_fit::fit(&text, width.saturating_sub(KEYS + 2), model.glyphs.cut);
+    let text = text_fit::fit(&text, room, model.glyphs.cut);
     Line::from(vec![Span::styled(format!("  {keys}"), key_style), Span::styled(text, style)])
 }
 

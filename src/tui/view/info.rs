@@ -22,6 +22,64 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     model.detail_scroll_max = max;
 }
 
+/// The selected image or snapshot in four lines.
+pub(super) fn summary(model: &Model, width: usize) -> Vec<Line<'static>> {
+    let (Some(forest), Some(row)) = (&model.forest, model.pane.selected()) else { return Vec::new() };
+    let (Some(node), glyphs) = (forest.get(row.image()), model.glyphs) else { return Vec::new() };
+    let fit = |text: String| text_fit::fit(&text, width, glyphs.cut);
+    let dot = format!(" {} ", glyphs.dot);
+    let (title, facts) = match row {
+        RowId::Snapshot(_, at) => match node.snapshots.get(at as usize) {
+            Some(one) => snapshot_summary(node, one, glyphs),
+            None => return Vec::new(),
+        },
+        RowId::Image(id) => (words::short_path(forest, node), image_summary(forest, id, node)),
+    };
+    let mut out = vec![Line::styled(fit(title), Theme::BOLD)];
+    out.extend(text_fit::wrap(&facts.join(&dot), width).into_iter().take(2).map(Line::raw));
+    match (node.problems.first(), &node.in_use) {
+        (Some(problem), _) => {
+            let text = format!("{} {}", glyphs.problem, words::problem_words(problem.kind));
+            out.push(Line::styled(fit(text), Theme::DANGER));
+        }
+        (None, Some(user)) => {
+            let text = format!("{} {}", glyphs.in_use, words::in_use(user));
+            out.push(Line::styled(fit(text), Theme::LIVE));
+        }
+        (None, None) => {}
+    }
+    out
+}
+
+fn image_summary(forest: &Forest, id: NodeId, node: &Node) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(format) = node.format {
+        facts.push(format.name().to_owned());
+        facts.push(format!("{} virtual", text_fit::size(node.virtual_size)));
+    }
+    facts.push(format!("{} on disk", text_fit::size(node.disk_size)));
+    match forest.parent(id).and_then(|id| forest.get(id)) {
+        Some(parent) => facts.push(format!("based on {}", words::name(parent))),
+        None if node.backing.is_none() => facts.push("a base".to_owned()),
+        None => {}
+    }
+    match node.children.len() {
+        0 => facts.push("nothing is based on it".to_owned()),
+        n => facts.push(text_fit::count(n, "overlay")),
+    }
+    if !node.snapshots.is_empty() {
+        facts.push(text_fit::count(node.snapshots.len(), "snapshot"));
+    }
+    facts
+}
+
+fn snapshot_summary(node: &Node, one: &SnapshotNode, glyphs: Glyphs) -> (String, Vec<String>) {
+    let name = Shown::new(&words::snapshot_name(one)).into_string();
+    let mut facts = vec![format!("internal snapshot of {}", words::name(node)), date(&one.date)];
+    facts.extend(one.exclusive_bytes.map(|own| format!("{} of its own", text_fit::size(own))));
+    (format!("{} {name}", glyphs.snapshot), facts)
+}
+
 fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     let (Some(forest), Some(row)) = (&model.forest, model.pane.selected()) else { return Vec::new() };
     let Some(node) = forest.get(row.image()) else { return Vec::new() };
@@ -57,7 +115,8 @@ fn image(forest: &Forest, id: NodeId, node: &Node, glyphs: Glyphs, width: usize)
     if !marked.is_empty() {
         out.extend(styled_fact("marked", &marked.join(", "), width, Theme::WARN));
     }
-    out.extend(fact("file", Shown::path(&node.path).as_str(), width));
+    let folder = node.path.parent().unwrap_or(&node.path);
+    out.extend(fact("folder", Shown::path(folder).as_str(), width));
     out.push(Line::default());
     out.extend(chain(forest, id, node, glyphs, width));
     if !node.snapshots.is_empty() {
@@ -88,7 +147,7 @@ fn chain(forest: &Forest, id: NodeId, node: &Node, glyphs: Glyphs, width: usize)
         line.push(next);
     }
     if line.len() > 1 {
-        let names: Vec<_> = line.iter().filter_map(|id| forest.get(*id)).map(words::name).collect();
+        let names: Vec<_> = line.iter().rev().filter_map(|id| forest.get(*id)).map(words::name).collect();
         let names = match names.as_slice() {
             [a, b, .., y, z] if names.len() > 6 => {
                 [a.clone(), b.clone(), glyphs.cut.to_owned(), y.clone(), z.clone()].join(&arrow(glyphs))
@@ -107,7 +166,7 @@ fn chain(forest: &Forest, id: NodeId, node: &Node, glyphs: Glyphs, width: usize)
 }
 
 fn arrow(glyphs: Glyphs) -> String {
-    format!(" {} ", glyphs.into)
+    format!(" {} ", glyphs.based_on)
 }
 
 fn snapshots(node: &Node, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {

@@ -69,7 +69,8 @@ fn refused(refusal: &Refusal, width: usize) -> Vec<Line<'static>> {
 fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyphs: Glyphs) {
     let [left, right] = area.layout(&Layout::horizontal([Constraint::Percentage(54), Constraint::Min(0)]));
     let (left, right) = (left.inner(Margin::new(2, 0)), right.inner(Margin::new(1, 0)));
-    let facts = plan_text::facts(screen, right.width as usize, glyphs);
+    let mut facts = plan_text::summary(screen, right.width as usize, glyphs);
+    facts.extend(plan_text::details(screen, right.width as usize));
     screen.pan_max = screen.figure_width().saturating_sub(left.width as usize);
     screen.pan = screen.pan.min(screen.pan_max);
     let figures = plan_text::figures(screen, left.width as usize, glyphs);
@@ -79,21 +80,28 @@ fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyp
     figure::lines_at(frame.buffer_mut(), right, &facts, (0, screen.scroll));
 }
 
+/// What consent is about comes first, then the figures, then the details.
 fn one_below_the_other(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyphs: Glyphs) {
     let area = area.inner(Margin::new(2, 0));
-    let facts = plan_text::facts(screen, area.width as usize, glyphs);
-    screen.pan_max = screen.figure_width().saturating_sub(area.width as usize);
+    let width = area.width as usize;
+    screen.pan_max = screen.figure_width().saturating_sub(width);
     screen.pan = screen.pan.min(screen.pan_max);
-    let mut figures = plan_text::figures(screen, area.width as usize, glyphs);
+    let mut figures = plan_text::figures(screen, width, glyphs);
     figures.push(Line::default());
-    let (split, total) = (figures.len(), figures.len() + facts.len());
+    let parts = [
+        (plan_text::summary(screen, width, glyphs), 0),
+        (figures, screen.pan),
+        (plan_text::details(screen, width), 0),
+    ];
+    let total: usize = parts.iter().map(|(lines, _)| lines.len()).sum();
     screen.scroll_max = total.saturating_sub(area.height as usize);
     screen.scroll = screen.scroll.min(screen.scroll_max);
-    figure::lines_at(frame.buffer_mut(), area, &figures, (screen.pan, screen.scroll));
-    let above = split.saturating_sub(screen.scroll) as u16;
-    if above < area.height {
-        let below = Rect { y: area.y + above, height: area.height - above, ..area };
-        figure::lines_at(frame.buffer_mut(), below, &facts, (0, screen.scroll.saturating_sub(split)));
+    let (mut y, mut skip) = (area.y, screen.scroll);
+    for (lines, pan) in parts {
+        let rest = Rect { y, height: area.bottom().saturating_sub(y), ..area };
+        figure::lines_at(frame.buffer_mut(), rest, &lines, (pan, skip));
+        y = y.saturating_add(lines.len().saturating_sub(skip) as u16).min(area.bottom());
+        skip = skip.saturating_sub(lines.len());
     }
 }
 

@@ -21,27 +21,22 @@ pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<
         (0..drawing.figure.lines.len()).map(|row| boxes::line(&drawing.figure, row, marked, glyphs)).collect()
     };
     let [marked_before, marked_after] = &ready.marked;
-    let hidden = screen.figure_width().saturating_sub(screen.pan) > width;
-    let more = match (hidden, screen.pan > 0) {
-        (true, _) => format!("   {} more: l", glyphs.into),
-        (false, true) => "   back: h".to_owned(),
-        (false, false) => String::new(),
-    };
-    let title = |text: &'static str| {
+    let title = |text: &'static str, drawing: &Drawing| {
+        let more = match (drawing.width.saturating_sub(screen.pan) > width, screen.pan > 0) {
+            (true, _) => format!("   {} more: l", glyphs.into),
+            (false, true) => "   back: h".to_owned(),
+            (false, false) => String::new(),
+        };
         // The headings stay where they are while the figures under them are panned.
         let indent = " ".repeat(screen.pan);
-        Line::from(vec![
-            Span::raw(indent),
-            Span::styled(text, Theme::BOLD),
-            Span::styled(more.clone(), Theme::DIM),
-        ])
+        Line::from(vec![Span::raw(indent), Span::styled(text, Theme::BOLD), Span::styled(more, Theme::DIM)])
     };
-    let mut out = vec![title("Now")];
+    let mut out = vec![title("Now", &ready.before)];
     out.extend(draw(&ready.before, marked_before));
     out.push(Line::default());
     out.extend(flows(&ready.plan, screen.pan, glyphs));
     out.push(Line::default());
-    out.push(title("After"));
+    out.push(title("After", &ready.after));
     out.extend(draw(&ready.after, marked_after));
     out
 }
@@ -59,8 +54,8 @@ fn flows(plan: &Plan, indent: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     plan.flows.iter().map(line).collect()
 }
 
-/// Everything about the plan that is words and numbers.
-pub(super) fn facts(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+/// What consent is about: what changes, what to know, what it costs.
+pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let Some(ready) = screen.ready() else { return Vec::new() };
     let plan = &ready.plan;
     let mut out = changes(plan, width, glyphs);
@@ -72,7 +67,13 @@ pub(super) fn facts(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Li
     out.push(parts::heading("Cost"));
     out.extend(cost(ready, width, glyphs));
     out.push(Line::default());
-    out.push(parts::heading("Steps"));
+    out
+}
+
+/// How it is done, and undone.
+pub(super) fn details(screen: &PlanScreen, width: usize) -> Vec<Line<'static>> {
+    let Some(Ready { plan, .. }) = screen.ready() else { return Vec::new() };
+    let mut out = vec![Line::styled("Steps", Theme::BOLD)];
     for (i, step) in plan.steps.iter().enumerate() {
         let text = Shown::new(&step.describe()).into_string();
         out.extend(parts::item(&format!("{:>2} ", i + 1), Theme::DIM, &text, width, Theme::PLAIN));
