@@ -18,6 +18,7 @@
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
+//! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
@@ -35,6 +36,7 @@ mod image;
 mod refcounts;
 mod refupdate;
 mod relink;
+mod repair;
 mod snapshots;
 mod space;
 mod tables;
@@ -46,4 +48,5 @@ mod writer;
 pub use create::{CreateOptions, create};
 pub use image::Qcow2;
 pub use relink::relink;
+pub(crate) use repair::repair;
 pub use writer::Writer;

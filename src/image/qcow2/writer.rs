@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::alloc::Alloc;
+use super::counts::Counts;
 use super::entry::{ALL_ALLOCATED, COPIED, decode, l2_offset, zeros};
 use super::extensions::BITMAPS;
 use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR};
@@ -18,6 +19,7 @@ use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
 use super::tables::{Words, read_l2, to_be_bytes};
+use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{State, Target, Written};
 use crate::storage::{File, read_exact_or_zero};
@@ -50,18 +52,45 @@ struct OpenL2 {
 impl Writer {
     /// Starts a change of the image in `file`; with `dry` nothing is ever written.
     ///
-    /// Refused by name: images that are dirty or marked corrupt, encrypted, with an external data
-    /// file or persistent bitmaps.
+    /// An image that was not closed cleanly gets its refcounts from its references, in the same
+    /// flip. Refused by name: images that are marked corrupt, or damaged beyond refcounts, or
+    /// encrypted, or with an external data file or persistent bitmaps.
     pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
         let image = Qcow2::open(file).map_err(|e| e.remedy("check the image first"))?;
         writable(&image).at(image.file.path())?;
+        if image.header.incompatible & INCOMPAT_DIRTY == 0 {
+            let old = Refcounts::open(&image.file, &image.header)?;
+            return Self::new(image, old, None, dry);
+        }
+        let (walked, old) = walk(&image)?;
+        if walked.report.corruptions > walked.copied {
+            let first = walked.report.findings.first().map_or("", |f| f.message.as_str());
+            return Err(
+                Error::corrupt(format!("not closed cleanly, and damaged: {first}")).at(image.file.path())
+            );
+        }
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, false)?;
+        writer.header.incompatible &= !INCOMPAT_DIRTY;
+        Ok(writer)
+    }
+
+    /// Starts a repair: refcounts are taken from the references, with `only_leaks` just where they
+    /// are too high.
+    pub(super) fn recounted(image: Qcow2, only_leaks: bool, dry: bool) -> Result<Self> {
+        let (walked, old) = walk(&image)?;
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, only_leaks)?;
+        Ok(writer)
+    }
+
+    fn new(image: Qcow2, old: Refcounts, real: Option<Counts>, dry: bool) -> Result<Self> {
         let header = image.header.clone();
-        let old = Refcounts::open(&image.file, &header)?;
         Ok(Self {
             l1: image.l1(State::Active)?.to_vec(),
             l2: None,
             l2_next: 0,
-            alloc: Alloc::new(&header, old),
+            alloc: Alloc::new(&header, old, real),
             refs: RefUpdate::new(&header),
             table: None,
             tidy: false,
@@ -339,7 +368,6 @@ fn writable(image: &Qcow2) -> Result<()> {
     let no = |what: &str| Err(Error::unsupported(format!("{what}; cowherd cannot write such an image yet")));
     match header.incompatible {
         bits if bits & INCOMPAT_CORRUPT != 0 => no("marked corrupt"),
-        bits if bits & INCOMPAT_DIRTY != 0 => no("not closed cleanly (dirty)"),
         bits if bits & INCOMPAT_DATA_FILE != 0 => no("data in an external file"),
         _ if header.encryption.is_some() => no("encrypted"),
         _ if image.extensions.get(BITMAPS).is_some() => no("persistent dirty bitmaps"),
