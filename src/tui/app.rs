@@ -204,7 +204,10 @@ where
             Effect::Mouse(on) => self.host.mouse(on),
             Effect::Suspend => {
                 self.host.suspend()?;
-                self.terminal.clear()?;
+                // Not `clear`: that asks the terminal where its cursor is, and the answer would go
+                // to the thread that reads keys.
+                let size = self.terminal.size()?;
+                self.terminal.resize(size.into())?;
                 if self.model.mouse {
                     self.host.mouse(true);
                 }

@@ -2,9 +2,11 @@
 //! pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod files;
 mod herd;
 mod journeys;
 mod pictures;
+mod pty;
 mod sizes;
 mod stage;
 mod svg;

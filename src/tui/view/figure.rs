@@ -11,7 +11,7 @@ use super::super::theme::{Glyphs, Theme};
 use super::{boxes, info, parts};
 
 /// Lines of the summary below the figure, and of the rule above it.
-const SUMMARY: usize = 5;
+const SUMMARY: usize = 6;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let mut block = parts::tabs(model);

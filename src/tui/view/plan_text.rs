@@ -98,10 +98,16 @@ fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     }
     for view in &plan.views_changed {
         let mark = format!(" {} ", glyphs.into);
-        out.extend(parts::item(&mark, Theme::WARN, Shown::new(view).as_str(), width, Theme::BOLD));
+        out.extend(parts::item(&mark, Theme::WARN, &short(view, plan), width, Theme::BOLD));
     }
     out.extend(parts::item("   ", Theme::PLAIN, "Every other view reads as before.", width, Theme::DIM));
     out
+}
+
+/// A view without the folder that everything here is in.
+fn short(view: &str, plan: &Plan) -> String {
+    let below = |root: &std::path::PathBuf| view.strip_prefix(root.to_str()?)?.strip_prefix('/');
+    Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string()
 }
 
 fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
