@@ -10,7 +10,7 @@ use super::{exit, plan_json, plan_text, progress};
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, Job, Report};
 use crate::plan::Plan;
-use crate::text::{Shown, human_size};
+use crate::text::Shown;
 
 /// Shows `plan` and, when it is agreed to, runs it. Gives the exit code.
 pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
@@ -31,11 +31,10 @@ pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<
     if ask {
         confirm()?;
     }
-    let title = plan.title.clone();
     let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
     let job = Job::start(plan, options)?;
     let report = progress::watch(job, args.progress, out.ascii)?;
-    finish(&title, &report, args, out)?;
+    finish(&report, args, out)?;
     Ok(exit::DONE)
 }
 
@@ -80,7 +79,7 @@ fn confirm() -> Result<()> {
     Err(Error::new(Kind::Consent, "not agreed to; nothing was changed"))
 }
 
-fn finish(title: &str, report: &Report, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
+fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
     if args.json {
         let trashed: Vec<_> =
             report.trashed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
@@ -91,13 +90,7 @@ fn finish(title: &str, report: &Report, args: &Changing, out: &mut Out) -> anyho
             "trashed": trashed,
         }))?;
     } else if !out.quiet {
-        let summary = if report.summary.is_empty() { title } else { &report.summary };
-        out.line(format!("done: {}", Shown::new(summary)))?;
-        out.line(format!(
-            "wrote {}, freed {}",
-            human_size(report.written_bytes),
-            human_size(report.freed_bytes)
-        ))?;
+        out.line(format!("done: {}", Shown::new(&report.summary)))?;
         for (from, to) in &report.trashed {
             out.line(format!("in the trash: {} as {}", Shown::path(from), Shown::path(to)))?;
         }

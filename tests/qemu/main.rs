@@ -1,0 +1,70 @@
+//! QEMU as the oracle: images made by qemu-img and qemu-io, read and changed by cowherd, read
+//! again by QEMU.
+//!
+//! Each test names the programs it needs. When one is missing the test is reported as ignored,
+//! with the reason; it never passes unrun.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod busy;
+mod checking;
+mod commit;
+mod damage;
+mod garbage;
+mod interrupt;
+mod lab;
+mod reading;
+mod refuse;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+
+/// A test that needs these programs.
+pub(crate) struct Case {
+    name: String,
+    needs: &'static [&'static str],
+    run: Box<dyn FnOnce() + Send>,
+}
+
+/// What nearly every test needs.
+pub(crate) const QEMU: &[&str] = &["qemu-img", "qemu-io"];
+
+/// A case that needs qemu-img and qemu-io.
+pub(crate) fn case(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Case {
+    Case { name: name.into(), needs: QEMU, run: Box::new(run) }
+}
+
+impl Case {
+    /// The same, needing other programs.
+    pub(crate) fn needs(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
+    }
+
+    fn trial(self) -> Trial {
+        let Self { name, needs, run } = self;
+        Trial::ignorable_test(name, move || {
+            let missing: Vec<_> = needs.iter().copied().filter(|program| !lab::exists(program)).collect();
+            if !missing.is_empty() {
+                return Ok(Completion::ignored_with(format!("{} not installed", missing.join(", "))));
+            }
+            run();
+            Ok(Completion::Completed)
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let cases = [
+        reading::cases(),
+        checking::cases(),
+        commit::cases(),
+        refuse::cases(),
+        busy::cases(),
+        interrupt::cases(),
+        garbage::cases(),
+    ];
+    let trials = cases.into_iter().flatten().map(Case::trial).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
