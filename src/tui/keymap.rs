@@ -25,6 +25,8 @@ pub(super) enum Context {
     Jobs,
     /// On the plan screen.
     Plan,
+    /// While a name is typed as consent to a plan.
+    Consent,
     /// While a filter is typed.
     Filter,
     /// In the help.
@@ -43,6 +45,7 @@ impl Context {
             Self::Detail => "figure, info, health",
             Self::Jobs => "jobs",
             Self::Plan => "plan",
+            Self::Consent => "consent to a plan",
             Self::Filter => "filter",
             Self::Help => "help",
             Self::Quit => "quitting while a job runs",
@@ -151,6 +154,15 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Plan, &["?", "f1"], A::Help, "help", "show every key"),
     bind(C::Plan, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
     bind(C::Plan, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
+    bind(C::Consent, &["enter"], A::Activate, "run it", "run the plan, when the name is right"),
+    bind(C::Consent, &["esc"], A::Close, "cancel", "leave; nothing has happened"),
+    bind(C::Consent, &["tab"], A::NextField, "next field", "go to the next field"),
+    bind(C::Consent, &["shift-tab"], A::PreviousField, "", "go to the previous field"),
+    bind(C::Consent, &["down"], A::Down, "scroll", "scroll down"),
+    bind(C::Consent, &["up"], A::Up, "", "scroll up"),
+    bind(C::Consent, &["pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Consent, &["pgup"], A::HalfUp, "", "half a page up"),
+    bind(C::Consent, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
     bind(C::Filter, &["enter"], A::Accept, "keep", "keep the filter and go back to the forest"),
     bind(C::Filter, &["esc", "ctrl-c"], A::Close, "drop", "drop the filter"),
     bind(C::Filter, &["down"], A::NextMatch, "next match", "go to the next match"),
@@ -189,7 +201,8 @@ pub(super) fn keys_label(binding: &Binding, ascii: bool) -> String {
 /// The key table of the README, in Markdown.
 pub fn key_table() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");
-    let contexts = [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Filter, C::Help, C::Quit, C::Stop];
+    let contexts =
+        [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Consent, C::Filter, C::Help, C::Quit, C::Stop];
     for context in contexts {
         for b in TABLE.iter().filter(|b| b.context == context) {
             let keys: Vec<_> = b.keys.iter().map(|k| format!("`{}`", keys::label(k, false))).collect();

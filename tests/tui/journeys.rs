@@ -285,6 +285,30 @@ fn rows_stay_in_their_pane_however_deep() {
 }
 
 #[test]
+fn ten_thousand_images_stay_quick() {
+    let mut nodes = Vec::new();
+    for base in 0..1000 {
+        nodes.push(herd::node(&format!("base-{base:04}.img"), None, 1));
+        for i in 0..9 {
+            nodes.push(herd::node(
+                &format!("o-{base:04}-{i}.qcow2"),
+                Some(&format!("base-{base:04}.img")),
+                1,
+            ));
+        }
+    }
+    let mut stage = Stage::with(100, 24, herd::forest(nodes), &Options::default());
+    stage.play("G");
+    let start = std::time::Instant::now();
+    stage.play("kkkkkkkkkkkkkkkkkkkk");
+    let each = start.elapsed() / 20;
+    // A frame is 33 ms; without optimisation it may take a few of them.
+    let limit = if cfg!(debug_assertions) { 300 } else { 33 };
+    assert!(each < Duration::from_millis(limit), "{each:?} a key");
+    eprintln!("{each:?} a key");
+}
+
+#[test]
 fn nothing_is_drawn_while_nothing_happens() {
     let mut stage = stage();
     let (_send, silent) = crossbeam_channel::unbounded();
