@@ -235,7 +235,7 @@ where
                     // A count that was overtaken by a change is stale already.
                     Ok(_) if counted && self.scan_again => {}
                     Ok(forest) => self.model.set_forest(forest),
-                    Err(e) => self.model.scan_error = Some(e.to_string()),
+                    Err(e) => self.model.scan_failed(e.to_string()),
                 }
                 self.model.scanning = !counted;
                 if counted && std::mem::take(&mut self.scan_again) {

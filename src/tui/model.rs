@@ -204,6 +204,14 @@ impl Model {
         self.follow_selection();
     }
 
+    /// A scan failed: what was found before stays.
+    pub(super) fn scan_failed(&mut self, why: String) {
+        if self.forest.is_some() {
+            self.warn(format!("cannot look again: {why}"));
+        }
+        self.scan_error = Some(why);
+    }
+
     /// Brings the figure to the selected image.
     pub(super) fn follow_selection(&mut self) {
         if let (Some(forest), Some(row)) = (&self.forest, self.pane.selected()) {

@@ -220,3 +220,22 @@ impl From<Error> for Refusal {
         Self { what: e.to_string(), remedy: e.what_to_do().map(str::to_owned) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(what: &str) -> Result<Ready, Refusal> {
+        Err(Refusal { what: what.to_owned(), remedy: None })
+    }
+
+    #[test]
+    fn stale_answers_are_dropped() {
+        let mut screen = PlanScreen::new("/x/top.qcow2".into(), true);
+        screen.awaited = Some(2);
+        assert!(!screen.answer(1, refusal("old")));
+        assert_eq!(screen.why_not().as_deref(), Some("the plan is being made"));
+        assert!(screen.answer(2, refusal("new")));
+        assert_eq!(screen.why_not().as_deref(), Some("new"));
+    }
+}

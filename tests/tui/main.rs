@@ -5,6 +5,7 @@
 mod files;
 mod herd;
 mod journeys;
+mod manners;
 mod pictures;
 mod pty;
 mod sizes;

@@ -37,7 +37,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let block = parts::panel(title, focused, model.glyphs);
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    model.pane.height = inner.height as usize;
+    if model.pane.height != inner.height as usize {
+        model.pane.height = inner.height as usize;
+        model.pane.state.scroll_selected_into_view();
+    }
     model.pane.area = inner;
     if model.pane.rows.items.is_empty() {
         return empty(frame, inner.inner(Margin::new(1, 1)), model);
