@@ -76,8 +76,20 @@ where
 
     /// Runs until the user quits, or a signal ends it; returns that signal.
     pub fn run(&mut self, inputs: &Receiver<Input>) -> Result<Option<i32>> {
-        while self.turn(inputs, None)? {}
-        Ok(self.signal)
+        loop {
+            match self.turn(inputs, None) {
+                Ok(true) => {}
+                Ok(false) => return Ok(self.signal),
+                Err(e) => {
+                    // The terminal is gone; the job still deserves its safe point.
+                    if let Some(job) = self.running.take() {
+                        job.cancel();
+                        let _ = job.wait();
+                    }
+                    return Err(e);
+                }
+            }
+        }
     }
 
     /// Waits for one thing to happen (at most so long), handles it and what came with it, and draws
