@@ -64,6 +64,15 @@ impl RefUpdate {
         Ok(())
     }
 
+    /// The refcount a cluster will have.
+    pub(super) fn get(&self, alloc: &mut Alloc, cluster: u64) -> Result<u64> {
+        let entries = self.header.block_entries();
+        match self.changed.get(&(cluster / entries)) {
+            Some(block) => Ok(block.get(cluster % entries)),
+            None => alloc.old().get(cluster),
+        }
+    }
+
     /// Places every changed block and a new table in free space, and counts them.
     pub(super) fn settle(&mut self, alloc: &mut Alloc) -> Result<Settled> {
         let old_at = self.header.reftable_offset >> self.header.cluster_bits;
