@@ -175,22 +175,14 @@ where
     /// Handles one event.
     pub fn input(&mut self, input: Input) -> Result<()> {
         self.changed = true;
-        let effects = match input {
-            Input::Key(key) => update::key(&mut self.model, &key),
-            Input::Paste(text) => {
-                update::paste(&mut self.model, &text);
-                Vec::new()
-            }
-            Input::Mouse(event) => {
-                mouse::handle(&mut self.model, event);
-                Vec::new()
-            }
-            Input::Resize => Vec::new(),
-            Input::Signal(signal) => {
-                self.stopped_by(signal);
-                Vec::new()
-            }
-        };
+        let mut effects = Vec::new();
+        match input {
+            Input::Key(key) => effects = update::key(&mut self.model, &key),
+            Input::Paste(text) => update::paste(&mut self.model, &text),
+            Input::Mouse(event) => mouse::handle(&mut self.model, event),
+            Input::Resize => {}
+            Input::Signal(signal) => self.stopped_by(signal),
+        }
         effects.into_iter().try_for_each(|effect| self.perform(effect))
     }
 
