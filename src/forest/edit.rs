@@ -38,6 +38,7 @@ impl Forest {
             node.backing = backing;
             node.problems.retain(|p| !is_about_backing(p));
         }
+        after.cut_loop_at(child);
         after.adopt();
         after
     }
@@ -73,21 +74,44 @@ impl Forest {
     #[must_use]
     pub fn with_node(&self, node: Node) -> Self {
         let mut after = self.clone();
-        match after.nodes.binary_search_by(|n| n.path.cmp(&node.path)) {
-            Ok(at) => after.nodes[at] = node,
-            Err(at) => after.nodes.insert(at, node),
+        for waiting in &mut after.nodes {
+            waiting.found_backing(&node.path);
         }
-        // Loops cannot come up: a cut edge is only tied again when its target is the new node.
-        let target = |b: &Backing| b.resolved.as_deref().and_then(|path| after.find(path));
-        let parents: Vec<_> = after.nodes.iter().map(|n| n.backing.as_ref().and_then(target)).collect();
+        let at = match after.nodes.binary_search_by(|n| n.path.cmp(&node.path)) {
+            Ok(at) => {
+                after.nodes[at] = node;
+                at
+            }
+            Err(at) => {
+                after.nodes.insert(at, node);
+                at
+            }
+        };
+        // A loop that was cut stays cut.
+        let loops = |n: &Node| n.problems.iter().any(|p| p.kind == ProblemKind::BackingLoop);
+        let target = |n: &Node| after.find(n.backing.as_ref()?.resolved.as_deref()?);
+        let parents: Vec<_> = after.nodes.iter().map(target).collect();
         for (node, parent) in after.nodes.iter_mut().zip(parents) {
-            let cut = node.problems.iter().any(|p| p.kind == ProblemKind::BackingLoop);
-            if let Some(backing) = &mut node.backing {
-                backing.node = if cut && backing.node.is_none() { None } else { parent };
+            let cut = loops(node);
+            if let Some(backing) = node.backing.as_mut().filter(|b| !cut || b.node.is_some()) {
+                backing.node = parent;
             }
         }
+        after.cut_loop_at(NodeId(at as u32));
         after.adopt();
         after
+    }
+
+    /// Cuts the edge of `id` to its parent when the image is its own ancestor by it.
+    fn cut_loop_at(&mut self, id: NodeId) {
+        if self.ancestors(id).contains(&id)
+            && let Some(node) = self.node_mut(id)
+        {
+            node.flag(ProblemKind::BackingLoop, "the backing chain leads back to this image");
+            if let Some(backing) = &mut node.backing {
+                backing.node = None;
+            }
+        }
     }
 
     /// The image with this id, for changing what it says in a forest to come.
@@ -105,6 +129,17 @@ impl Forest {
             if let Some(parent) = parent.and_then(|id| self.node_mut(id)) {
                 parent.children.push(child);
             }
+        }
+    }
+}
+
+impl Node {
+    /// Ends the search of an image that misses its backing file, when that is `path`.
+    fn found_backing(&mut self, path: &Path) {
+        let Some(backing) = self.backing.as_mut().filter(|b| b.resolved.is_none()) else { return };
+        if self.path.parent().is_some_and(|folder| folder.join(&backing.name) == path) {
+            backing.resolved = Some(path.to_path_buf());
+            self.problems.retain(|p| p.kind != ProblemKind::BackingMissing);
         }
     }
 }

@@ -190,6 +190,30 @@ impl Forest {
         roots
     }
 
+    /// Everything that hangs together with `id`: the base it descends from and all that descends
+    /// from that base, in order of ids.
+    pub fn tree_of(&self, id: NodeId) -> Vec<NodeId> {
+        let base = self.ancestors(id).last().copied().unwrap_or(id);
+        let mut seen = vec![false; self.nodes.len()];
+        if self.get(base).is_some() {
+            self.mark(base, &mut seen);
+        }
+        self.ids().filter(|id| seen[id.0 as usize]).collect()
+    }
+
+    /// A forest of these images alone (in order of ids). References to others stay by name.
+    pub fn part(&self, ids: &[NodeId]) -> Self {
+        let renamed = |id: &NodeId| ids.binary_search(id).ok().map(|at| NodeId(at as u32));
+        let mut nodes: Vec<_> = ids.iter().filter_map(|id| self.get(*id)).cloned().collect();
+        for node in &mut nodes {
+            node.children = node.children.iter().filter_map(renamed).collect();
+            if let Some(backing) = &mut node.backing {
+                backing.node = backing.node.as_ref().and_then(renamed);
+            }
+        }
+        Self { roots: self.roots.clone(), nodes }
+    }
+
     fn mark(&self, from: NodeId, seen: &mut [bool]) {
         let mut todo = vec![from];
         while let Some(id) = todo.pop() {

@@ -1,5 +1,6 @@
 //! One file: is it an image, and what does it say about itself.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,7 +65,8 @@ impl Look {
             _ => Promise::Disk,
         };
         let unusable = |kind, e: &Error| {
-            let node = Node { problems: vec![problem(kind, e, path)], ..blank(path) };
+            let disk_size = std::fs::metadata(path).map_or(0, |meta| meta.blocks().saturating_mul(512));
+            let node = Node { problems: vec![problem(kind, e, path)], disk_size, ..blank(path) };
             (promise != Promise::Nothing).then_some(Found { node, id: None })
         };
         let file = match RealFile::open(path, false) {

@@ -11,7 +11,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use super::probe::{Found, Look, Why};
 use super::{Forest, ScanOptions, absolute, edges};
 use crate::error::{Error, Result};
-use crate::storage::Holder;
+use crate::storage::{FileId, Holder};
 
 /// Walkers beyond this only wait for one another.
 const MAX_THREADS: usize = 8;
@@ -22,7 +22,7 @@ const MAX_THREADS: usize = 8;
 /// folders or the gate of `options` allow it. What is wrong with an image becomes a
 /// [`Problem`](super::Problem) of its node.
 ///
-/// Fails when one of `paths` does not exist, and for a named path that is neither a folder, a
+/// Fails when one of `paths` does not exist or is a folder that cannot be read, and for a named path that is neither a folder, a
 /// regular file nor a block device.
 pub fn scan(paths: &[PathBuf], options: &ScanOptions) -> Result<Forest> {
     let mut gate = options.gate.clone();
@@ -31,6 +31,8 @@ pub fn scan(paths: &[PathBuf], options: &ScanOptions) -> Result<Forest> {
         let real = absolute(path)?;
         let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
         if meta.is_dir() {
+            // Without this a folder of somebody else would pass for an empty one.
+            std::fs::read_dir(&real).map_err(|e| Error::io("cannot read the folder", e).at(&real))?;
             gate.allow(&real);
             folders.push(real.clone());
         } else if meta.is_file() || meta.file_type().is_block_device() {
@@ -100,9 +102,14 @@ fn is_ours(name: &OsStr) -> bool {
 
 /// Finds the processes behind the locks; looks through `/proc` only when there are any.
 fn name_holders(found: &mut [Found]) {
+    let held: Vec<FileId> = found.iter().filter_map(|f| f.node.in_use.as_ref().and(f.id)).collect();
+    if held.is_empty() {
+        return;
+    }
+    let holders = Holder::of_all(&held);
     for f in found {
         if let (Some(in_use), Some(id)) = (&mut f.node.in_use, f.id) {
-            in_use.by = Holder::of(id);
+            in_use.by = holders.get(&id).cloned();
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The forest as an indented list with columns.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::label::{Glyphs, width};
 use super::{Forest, Node, NodeId, SnapshotNode};
 use crate::text::{Shown, human_size};
@@ -26,8 +29,9 @@ pub fn text(forest: &Forest, ascii: bool) -> Vec<String> {
         cells: ["FORMAT", "SIZE", "ON DISK", "OWN"].map(str::to_owned),
         notes: String::new(),
     }];
+    let folders = folders(forest);
     for root in forest.roots() {
-        tree(forest, root, glyphs, &mut rows);
+        tree(forest, &folders, root, glyphs, &mut rows);
     }
     if rows.len() == 1 {
         return Vec::new();
@@ -42,11 +46,11 @@ struct Pending {
     indent: String,
 }
 
-fn tree(forest: &Forest, root: NodeId, glyphs: Glyphs, rows: &mut Vec<Row>) {
+fn tree(forest: &Forest, folders: &BTreeSet<&Path>, root: NodeId, glyphs: Glyphs, rows: &mut Vec<Row>) {
     let mut todo = vec![Pending { id: root, mark: String::new(), indent: String::new() }];
     while let Some(Pending { id, mark, indent }) = todo.pop() {
         let Some(node) = forest.get(id) else { continue };
-        rows.push(image_row(&mark, &place(forest, id, node), node, glyphs));
+        rows.push(image_row(&mark, &place(forest, folders, id, node), node, glyphs));
         // The line of descent goes on below the snapshots when branches follow.
         let rest = if node.children.len() > 1 { glyphs.trunk } else { "  " };
         rows.extend(node.snapshots.iter().map(|s| snapshot_row(&format!("{indent}{rest}"), s, glyphs)));
@@ -62,17 +66,21 @@ fn tree(forest: &Forest, root: NodeId, glyphs: Glyphs, rows: &mut Vec<Row>) {
     }
 }
 
+/// The folders that names are shown from: those scanned, and those of images named by themselves.
+fn folders(forest: &Forest) -> BTreeSet<&Path> {
+    let folder = |root| if forest.find(root).is_some() { root.parent() } else { Some(root) };
+    forest.roots.iter().filter_map(|root| folder(root)).collect()
+}
+
 /// The name an image is listed under: short beside its parent, else from the scanned folder on.
-fn place(forest: &Forest, id: NodeId, node: &Node) -> String {
-    let beside =
-        forest.parent(id).and_then(|p| forest.get(p)).is_some_and(|p| p.path.parent() == node.path.parent());
-    let inside = forest.roots.iter().filter_map(|root| node.path.strip_prefix(root).ok());
-    match inside.min_by_key(|path| path.as_os_str().len()) {
-        _ if beside => node.name(),
-        Some(path) if !path.as_os_str().is_empty() => path.to_string_lossy().into_owned(),
-        Some(_) => node.name(),
-        None => node.path.to_string_lossy().into_owned(),
+fn place(forest: &Forest, folders: &BTreeSet<&Path>, id: NodeId, node: &Node) -> String {
+    let parent = forest.parent(id).and_then(|p| forest.get(p));
+    if parent.is_some_and(|p| p.path.parent() == node.path.parent()) {
+        return node.name();
     }
+    let inside = folders.iter().filter_map(|folder| node.path.strip_prefix(folder).ok());
+    let path = inside.min_by_key(|path| path.as_os_str().len()).unwrap_or(&node.path);
+    path.to_string_lossy().into_owned()
 }
 
 fn image_row(mark: &str, name: &str, node: &Node, glyphs: Glyphs) -> Row {

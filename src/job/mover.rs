@@ -42,15 +42,15 @@ impl Mover<'_> {
 
     fn chunk(&self, at: u64, host: u64, len: u64) -> Result<()> {
         let mut pos = at;
-        pos = self.from_view(&self.source.view, pos, at + len, at, host)?;
+        pos = self.copy_view(&self.source.view, pos, at + len, at, host)?;
         if let Some(rest) = &self.source.rest {
-            pos = self.from_view(rest, pos, at + len, at, host)?;
+            pos = self.copy_view(rest, pos, at + len, at, host)?;
         }
         self.zeros(host + (pos - at), at + len - pos)
     }
 
     /// Copies what `view` has between `from` and `to`; returns how far it reached.
-    fn from_view(&self, view: &View, from: u64, to: u64, at: u64, host: u64) -> Result<u64> {
+    fn copy_view(&self, view: &View, from: u64, to: u64, at: u64, host: u64) -> Result<u64> {
         let mut pos = from;
         for extent in view.extents(from, to) {
             let extent = extent?;

@@ -110,6 +110,9 @@ impl<'a> Run<'a> {
         writer.clear()?;
         let written = Box::new(writer).finish()?;
         self.wrote(written);
+        if written == Written::default() {
+            return Ok(()); // it was empty already
+        }
         // The first pass had to put its tables behind everything old; now there is room in front.
         let mut writer = Writer::open(file, false)?;
         writer.tidy()?;

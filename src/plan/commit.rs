@@ -1,6 +1,7 @@
 //! Commit: merging an overlay down into its backing file.
 //!
-//! In order: whoever else reads the base gets its own copy of exactly what will change; the base
+//! In order: whoever else reads the base, or reads beyond the end of the overlay, gets its own copy of
+//! exactly what will change; the base
 //! takes over what the overlay holds; images based on the overlay are relinked to the base; a leaf
 //! stays, emptied (a guest or a domain names it), a middle layer goes to the trash. After each step
 //! every view reads right, so an interrupted commit is simply run again.
@@ -11,7 +12,7 @@ use super::draft::Draft;
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId};
+use crate::forest::{Forest, Node, NodeId, ProblemKind};
 use crate::image::{Format, State};
 use crate::text::{Shown, human_size};
 
@@ -62,6 +63,7 @@ pub fn commit(forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Pl
     };
     commit.look_at_files(&mut draft, &chain)?;
     commit.protect_siblings(&mut draft)?;
+    commit.protect_children(&mut draft)?;
     commit.take_over(&mut draft)?;
     commit.relink_children(&mut draft)?;
     commit.retire_top(&mut draft, &chain)?;
@@ -162,6 +164,12 @@ impl Commit<'_> {
                 ),
             );
         }
+        let relatives = self.siblings().chain(self.children()).map(|(_, n)| n).chain([self.top]);
+        for node in relatives {
+            if let Some(wrong) = node.problems.iter().find(|p| p.kind == ProblemKind::BackingFormatWrong) {
+                draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
+            }
+        }
         draft.sound(&self.base, self.format);
         Ok(())
     }
@@ -179,7 +187,7 @@ impl Commit<'_> {
                 data_bytes: 0,
                 zero_bytes: 0,
             };
-            self.protect(draft, sibling, step)?;
+            let copies = self.protect(draft, sibling, step)?;
             if !sibling.snapshots.is_empty() {
                 draft.hazard(
                     HazardKind::SnapshotsReadThrough,
@@ -189,31 +197,31 @@ impl Commit<'_> {
                     ),
                 );
             }
-            draft.hazard(
-                HazardKind::OtherChildren,
-                format!(
-                    "{what} is based on {} too; it gets its own copy of what will change",
-                    name(&self.base)
-                ),
-            );
+            let so = if copies {
+                "it gets its own copy of what will change"
+            } else {
+                "nothing that it reads will change"
+            };
+            let base = name(&self.base);
+            draft.hazard(HazardKind::OtherChildren, format!("{what} is based on {base} too; {so}"));
         }
         Ok(())
     }
 
     /// Adds a fill step, unless nothing needs filling. An image that cannot be protected stands in
-    /// the way of the whole commit.
-    fn protect(&self, draft: &mut Draft<'_>, node: &Node, step: Copy) -> Result<()> {
+    /// the way of the whole commit. Says whether the step was needed.
+    fn protect(&self, draft: &mut Draft<'_>, node: &Node, step: Copy) -> Result<bool> {
         let Some(format) = node.format else {
             draft.file(&node.path, false)?;
             draft.hazard(HazardKind::Broken, format!("{} depends on this and is damaged", name(&node.path)));
-            return Ok(());
+            return Ok(false);
         };
         let fills = draft.copy(step)?;
         draft.file(&node.path, fills)?;
         if fills {
             draft.sound(&node.path, format);
         }
-        Ok(())
+        Ok(fills)
     }
 
     fn take_over(&self, draft: &mut Draft<'_>) -> Result<()> {
@@ -231,8 +239,9 @@ impl Commit<'_> {
         draft.copy_always(step)
     }
 
-    fn relink_children(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (id, child) in self.children() {
+    /// What is based on a short top sees zeros beyond its end, and would see the longer base there.
+    fn protect_children(&self, draft: &mut Draft<'_>) -> Result<()> {
+        for (_, child) in self.children() {
             draft.file(&child.path, true)?;
             if child.virtual_size > self.top_size && self.base_size > self.top_size {
                 let step = Copy {
@@ -259,6 +268,12 @@ impl Commit<'_> {
                     ),
                 );
             }
+        }
+        Ok(())
+    }
+
+    fn relink_children(&self, draft: &mut Draft<'_>) -> Result<()> {
+        for (id, _) in self.children() {
             draft.relink(id, self.base_id, self.format)?;
         }
         Ok(())

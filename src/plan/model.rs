@@ -43,6 +43,11 @@ pub struct Plan {
     pub gate: Gate,
 }
 
+/// Paths need not be UTF-8, JSON must be.
+fn lossy<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&path.to_string_lossy())
+}
+
 /// An arrow of the plan's figure: data of `from` goes into `into`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flow {
@@ -74,8 +79,10 @@ pub enum Step {
     /// Changes the backing file (and its recorded format) of an image: one sector.
     Relink {
         /// The image whose header changes.
+        #[serde(serialize_with = "lossy")]
         image: PathBuf,
         /// The name to record, relative or absolute.
+        #[serde(serialize_with = "lossy")]
         backing: PathBuf,
         /// The format to record.
         format: Format,
@@ -83,16 +90,19 @@ pub enum Step {
     /// Drops the clusters that read the same without them, and gives the space back.
     Compact {
         /// The image.
+        #[serde(serialize_with = "lossy")]
         image: PathBuf,
     },
     /// Moves a file that nothing names any more to the trash beside it.
     Trash {
         /// The file.
+        #[serde(serialize_with = "lossy")]
         file: PathBuf,
     },
     /// Counts every reference of an image that was written.
     Verify {
         /// The image.
+        #[serde(serialize_with = "lossy")]
         image: PathBuf,
         /// Its format.
         format: Format,
@@ -105,8 +115,10 @@ pub struct Copy {
     /// How the target treats what it already has.
     pub mode: CopyMode,
     /// The image whose view is read.
+    #[serde(serialize_with = "lossy")]
     pub from: PathBuf,
     /// The image that is written, in its active state.
+    #[serde(serialize_with = "lossy")]
     pub into: PathBuf,
     /// Its format.
     pub format: Format,
@@ -129,15 +141,19 @@ pub enum Ranges {
     /// lies beyond the end of the base.
     Committed {
         /// The image that is committed.
+        #[serde(serialize_with = "lossy")]
         top: PathBuf,
         /// The image it is committed into.
+        #[serde(serialize_with = "lossy")]
         base: PathBuf,
     },
     /// What `base` shows beyond the end of `top`, which has shown zeros there so far.
     BeyondEnd {
         /// The shorter image.
+        #[serde(serialize_with = "lossy")]
         top: PathBuf,
         /// The image that takes its place.
+        #[serde(serialize_with = "lossy")]
         base: PathBuf,
     },
 }

@@ -5,6 +5,7 @@
 //! 3 resize. Taking one's own bytes and then asking for the opposite ones finds every conflict.
 //! We speak the same protocol, so QEMU refuses what we hold and we refuse what QEMU holds.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -133,7 +134,7 @@ impl Lock {
     }
 
     fn in_use(&self) -> Error {
-        let holder = owner::find(self.file.id());
+        let holder = Holder::of(self.file.id());
         let who = holder.map_or_else(|| "another process".to_owned(), |h| h.to_string());
         Error::new(Kind::InUse, format!("in use by {who}"))
             .at(self.file.path())
@@ -166,6 +167,12 @@ impl Drop for Lock {
 impl Holder {
     /// The process that holds a lock on the file with this identity, if the system shows it.
     pub fn of(id: FileId) -> Option<Self> {
-        owner::find(id)
+        owner::find(&[id]).remove(&id)
+    }
+
+    /// The same for many files in one look at all processes; files without a visible holder are
+    /// missing.
+    pub fn of_all(ids: &[FileId]) -> HashMap<FileId, Self> {
+        owner::find(ids)
     }
 }

@@ -1,6 +1,7 @@
 //! Who has a file open: the kernel reports no process for an open-file-description lock, so the
 //! descriptors of all processes are looked through.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,39 +9,36 @@ use std::path::Path;
 use super::FileId;
 use super::locks::Holder;
 
-/// The first other process that has the file open and locked; failing that, just open.
-pub(super) fn find(id: FileId) -> Option<Holder> {
+/// For each of the files the first other process that has it open and locked; failing that, just
+/// open. One pass over all processes, however many files are asked about.
+pub(super) fn find(ids: &[FileId]) -> HashMap<FileId, Holder> {
     let own = std::process::id();
-    let mut open_only = None;
-    for entry in fs::read_dir("/proc").ok()?.flatten() {
+    let mut found: HashMap<FileId, (u32, bool)> = HashMap::new();
+    let wanted: HashSet<FileId> = ids.iter().copied().collect();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
-        if pid == own {
-            continue;
-        }
-        match holds(&entry.path(), id) {
-            Some(true) => return Some(holder(pid)),
-            Some(false) => open_only = open_only.or(Some(pid)),
-            None => {}
+        if pid != own {
+            look_into(pid, &entry.path(), &wanted, &mut found);
         }
     }
-    open_only.map(holder)
+    found.into_iter().map(|(id, (pid, _))| (id, holder(pid))).collect()
 }
 
-/// Whether the process has the file open (`Some`), and with a lock (`Some(true)`).
-fn holds(process: &Path, id: FileId) -> Option<bool> {
-    let mut open = None;
-    for fd in fs::read_dir(process.join("fd")).ok()?.flatten() {
+/// Notes which of the files the process has open, and whether with a lock.
+fn look_into(pid: u32, process: &Path, wanted: &HashSet<FileId>, found: &mut HashMap<FileId, (u32, bool)>) {
+    for fd in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
         let Ok(meta) = fs::metadata(fd.path()) else { continue };
-        if (FileId { dev: meta.dev(), ino: meta.ino() }) != id {
+        let id = FileId { dev: meta.dev(), ino: meta.ino() };
+        if !wanted.contains(&id) || found.get(&id).is_some_and(|(_, locked)| *locked) {
             continue;
         }
         let info = fs::read_to_string(process.join("fdinfo").join(fd.file_name())).unwrap_or_default();
         if info.lines().any(|line| line.starts_with("lock:")) {
-            return Some(true);
+            found.insert(id, (pid, true));
+        } else {
+            found.entry(id).or_insert((pid, false));
         }
-        open = Some(false);
     }
-    open
 }
 
 fn holder(pid: u32) -> Holder {

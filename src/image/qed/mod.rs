@@ -145,3 +145,6 @@ impl Image for Qed {
         Ok(Space { active: bytes, snapshots: Vec::new() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! The event loop: waits for keys, workers and jobs; changes the state; draws what changed.
+//!
+//! Blocked while nothing happens. At most thirty frames a second, and ten looks at a job.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use crossbeam_channel::{Receiver, after, never, select};
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+
+use super::action::Effect;
+use super::engine::{Engine, Running};
+use super::event::Input;
+use super::jobs::{JobEntry, Outcome};
+use super::model::{Model, Overlay};
+use super::terminal::Host;
+use super::worker::{Answer, Workers};
+use super::{Options, mouse, theme, update, view};
+use crate::forest::ScanOptions;
+use crate::plan::{HazardKind, Plan};
+
+const FRAME: Duration = Duration::from_millis(33);
+const JOB_TICK: Duration = Duration::from_millis(100);
+
+/// The UI on some backend, driven by some source of events.
+pub struct App<B: Backend, H: Host> {
+    terminal: Terminal<B>,
+    host: H,
+    engine: Arc<dyn Engine>,
+    workers: Workers,
+    model: Model,
+    /// The job that runs.
+    running: Option<Box<dyn Running>>,
+    scan_number: u64,
+    scan_again: bool,
+    changed: bool,
+    drawn: Option<Instant>,
+    looked: Option<Instant>,
+    signal: Option<i32>,
+}
+
+impl<B, H> App<B, H>
+where
+    B: Backend,
+    B::Error: Send + Sync + 'static,
+    H: Host,
+{
+    /// The UI on `terminal`, with a first scan under way.
+    pub fn new(
+        terminal: Terminal<B>,
+        host: H,
+        engine: Arc<dyn Engine>,
+        paths: Vec<PathBuf>,
+        options: &Options,
+    ) -> Self {
+        let mut app = Self {
+            terminal,
+            host,
+            workers: Workers::new(engine.clone()),
+            engine,
+            model: Model::new(paths, options),
+            running: None,
+            scan_number: 0,
+            scan_again: false,
+            changed: true,
+            drawn: None,
+            looked: None,
+            signal: None,
+        };
+        app.scan();
+        app
+    }
+
+    /// Runs until the user quits, or a signal ends it; returns that signal.
+    pub fn run(&mut self, inputs: &Receiver<Input>) -> Result<Option<i32>> {
+        while self.turn(inputs, None)? {}
+        Ok(self.signal)
+    }
+
+    /// Waits for one thing to happen (at most so long), handles it and what came with it, and draws
+    /// if it is time. Says whether to go on.
+    pub fn turn(&mut self, inputs: &Receiver<Input>, at_most: Option<Duration>) -> Result<bool> {
+        let waits = [self.until_frame(), self.until_look(), at_most];
+        let timer = waits.into_iter().flatten().min().map_or_else(never, after);
+        let answers = self.workers.answers.clone();
+        select! {
+            recv(inputs) -> input => match input {
+                Ok(input) => self.input(input)?,
+                // Nobody can press a key any more.
+                Err(_) => self.model.done = true,
+            },
+            recv(answers) -> answer => if let Ok(answer) = answer { self.answer(answer); },
+            recv(timer) -> _ => {}
+        }
+        while let Ok(answer) = answers.try_recv() {
+            self.answer(answer);
+        }
+        while let Ok(input) = inputs.try_recv() {
+            self.input(input)?;
+        }
+        self.look_at_jobs();
+        if self.model.leaving && self.running.is_none() {
+            self.model.done = true;
+        }
+        if self.changed && self.until_frame().is_some_and(|wait| wait.is_zero()) {
+            self.draw()?;
+        }
+        Ok(!self.model.done)
+    }
+
+    /// How the last job ended, one line; empty when there was none.
+    pub fn last_outcome(&self) -> String {
+        let outcome = self.model.jobs.last().and_then(|job| job.outcome.as_ref());
+        outcome.map(|outcome| outcome.line().to_owned()).unwrap_or_default()
+    }
+
+    /// The backend, for looking at what was drawn.
+    pub fn backend(&self) -> &B {
+        self.terminal.backend()
+    }
+
+    /// The backend, for changing its size.
+    pub fn backend_mut(&mut self) -> &mut B {
+        self.terminal.backend_mut()
+    }
+
+    /// Whether a scan, a plan or a job is under way.
+    pub fn busy(&self) -> bool {
+        let planning =
+            self.model.overlays.iter().any(|o| matches!(o, Overlay::Plan(s) if s.awaited.is_some()));
+        self.model.scanning || planning || self.running.is_some()
+    }
+
+    fn until_frame(&self) -> Option<Duration> {
+        let since = self.drawn.map_or(FRAME, |drawn| drawn.elapsed());
+        self.changed.then(|| FRAME.saturating_sub(since))
+    }
+
+    fn until_look(&self) -> Option<Duration> {
+        let since = self.looked.map_or(JOB_TICK, |looked| looked.elapsed());
+        (self.running.is_some()).then(|| JOB_TICK.saturating_sub(since))
+    }
+
+    /// Draws the state as it is.
+    pub fn draw(&mut self) -> Result<()> {
+        self.changed = false;
+        self.drawn = Some(Instant::now());
+        self.host.begin_frame();
+        let model = &mut self.model;
+        self.terminal.draw(|frame| {
+            view::draw(frame, model);
+            if !model.color {
+                theme::without_colour(frame.buffer_mut());
+            }
+        })?;
+        self.host.end_frame();
+        Ok(())
+    }
+
+    /// Handles one event.
+    pub fn input(&mut self, input: Input) -> Result<()> {
+        self.changed = true;
+        let effects = match input {
+            Input::Key(key) => update::key(&mut self.model, &key),
+            Input::Paste(text) => {
+                update::paste(&mut self.model, &text);
+                Vec::new()
+            }
+            Input::Mouse(event) => {
+                mouse::handle(&mut self.model, event);
+                Vec::new()
+            }
+            Input::Resize => Vec::new(),
+            Input::Signal(signal) => {
+                self.stopped_by(signal);
+                Vec::new()
+            }
+        };
+        effects.into_iter().try_for_each(|effect| self.perform(effect))
+    }
+
+    /// Stops the job at a safe point and then quits; at once when asked a second time.
+    fn stopped_by(&mut self, signal: i32) {
+        self.model.done |= self.signal.is_some();
+        self.signal = Some(signal);
+        self.model.leaving = true;
+        self.running.iter().for_each(|job| job.cancel());
+    }
+
+    fn perform(&mut self, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::Scan => self.scan(),
+            Effect::Plan { number, top, options } => {
+                if let Some(forest) = self.model.forest.clone() {
+                    self.workers.plan(number, forest, top, options, self.model.glyphs.ascii);
+                }
+            }
+            Effect::Start { plan, accepted } => self.start(*plan, &accepted),
+            Effect::StopJob => self.running.iter().for_each(|job| job.cancel()),
+            Effect::Copy(text) => self.host.copy(&text),
+            Effect::Mouse(on) => self.host.mouse(on),
+            Effect::Suspend => {
+                self.host.suspend()?;
+                self.terminal.clear()?;
+                if self.model.mouse {
+                    self.host.mouse(true);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self) {
+        if std::mem::replace(&mut self.model.scanning, true) {
+            self.scan_again = true;
+            return;
+        }
+        self.scan_number += 1;
+        let options = ScanOptions { gate: self.model.gate.clone(), space: false };
+        self.workers.scan(self.scan_number, self.model.paths.clone(), options);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.changed = true;
+        match answer {
+            Answer::Forest { number, .. } if number != self.scan_number => {}
+            Answer::Forest { counted, result, .. } => {
+                match result {
+                    // A count that was overtaken by a change is stale already.
+                    Ok(_) if counted && self.scan_again => {}
+                    Ok(forest) => self.model.set_forest(forest),
+                    Err(e) => self.model.scan_error = Some(e.to_string()),
+                }
+                self.model.scanning = !counted;
+                if counted && std::mem::take(&mut self.scan_again) {
+                    self.scan();
+                }
+            }
+            Answer::Plan { number, result } => {
+                self.model.plan_screen().map(|screen| screen.answer(number, result));
+            }
+        }
+    }
+
+    fn start(&mut self, plan: Plan, accepted: &[HazardKind]) {
+        let title = plan.title.clone();
+        match self.engine.start(plan, accepted) {
+            Ok(job) => {
+                self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_)));
+                self.model.jobs.push(JobEntry::new(title, job.progress()));
+                self.running = Some(job);
+            }
+            Err(e) => {
+                if let Some(screen) = self.model.plan_screen() {
+                    screen.notice = Some(e.to_string());
+                }
+            }
+        }
+    }
+
+    fn look_at_jobs(&mut self) {
+        if self.until_look().is_none_or(|wait| !wait.is_zero()) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let Some(job) = self.running.take() else { return };
+        // Asked first: what is reported after the end is the end.
+        let finished = job.is_finished();
+        if let Some(entry) = self.model.running_mut() {
+            self.changed |= entry.advance(job.progress());
+        }
+        if !finished {
+            self.running = Some(job);
+            return;
+        }
+        let outcome = Outcome::of(job.wait());
+        if let Some(entry) = self.model.running_mut() {
+            entry.outcome = Some(outcome);
+        }
+        self.model.overlays.retain(|o| !matches!(o, Overlay::Quit | Overlay::Stop));
+        self.changed = true;
+        self.scan();
+    }
+}

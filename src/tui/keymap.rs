@@ -1,0 +1,231 @@
+//! The one table of key bindings.
+//!
+//! The hint bar, the help and the README's key table are made from it, so none of them can lie. A
+//! binding that cannot act now stays listed and says why.
+
+use std::fmt::Write;
+
+use crossterm::event::KeyEvent;
+
+use super::action::Action;
+use super::keys;
+use super::model::Model;
+use super::reasons as no;
+
+/// Where a binding holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Context {
+    /// Anywhere on the main screen.
+    Main,
+    /// While the forest has the focus.
+    Forest,
+    /// While the detail pane has the focus.
+    Detail,
+    /// While the jobs have the focus.
+    Jobs,
+    /// On the plan screen.
+    Plan,
+    /// While a filter is typed.
+    Filter,
+    /// In the help.
+    Help,
+    /// When asked what to do about a running job before quitting.
+    Quit,
+    /// When asked whether to stop a job.
+    Stop,
+}
+
+impl Context {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Main => "anywhere",
+            Self::Forest => "forest",
+            Self::Detail => "figure, info, health",
+            Self::Jobs => "jobs",
+            Self::Plan => "plan",
+            Self::Filter => "filter",
+            Self::Help => "help",
+            Self::Quit => "quitting while a job runs",
+            Self::Stop => "stopping a job",
+        }
+    }
+}
+
+/// One line of the table.
+pub(super) struct Binding {
+    pub(super) context: Context,
+    pub(super) keys: &'static [&'static str],
+    pub(super) action: Action,
+    /// The word in the hint bar; empty keeps it out of there.
+    pub(super) label: &'static str,
+    /// The sentence in the help.
+    pub(super) help: &'static str,
+    /// Why it cannot act now.
+    pub(super) reason: fn(&Model) -> Option<String>,
+}
+
+const fn bind(
+    context: Context,
+    keys: &'static [&'static str],
+    action: Action,
+    label: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding { context, keys, action, label, help, reason: no::reason }
+}
+
+const fn bind_if(binding: Binding, reason: fn(&Model) -> Option<String>) -> Binding {
+    Binding { reason, ..binding }
+}
+
+use Action as A;
+use Context as C;
+
+/// Every binding. Within a context the hint bar keeps this order.
+pub(super) const TABLE: &[Binding] = &[
+    bind(C::Main, &["?", "f1"], A::Help, "help", "show every key; type to search, Enter runs the line"),
+    bind_if(
+        bind(C::Main, &["c"], A::Commit, "commit", "plan to merge the selected image into its backing file"),
+        no::commit,
+    ),
+    bind_if(
+        bind(C::Main, &["/"], A::Filter, "filter", "show only what matches, and what it is based on"),
+        no::forest,
+    ),
+    bind(C::Forest, &["j", "down"], A::Down, "", "move down"),
+    bind(C::Forest, &["k", "up"], A::Up, "", "move up"),
+    bind(C::Forest, &["g", "home"], A::First, "", "go to the first row"),
+    bind(C::Forest, &["G", "end"], A::Last, "", "go to the last row"),
+    bind(C::Forest, &["ctrl-d"], A::HalfDown, "", "half a page down"),
+    bind(C::Forest, &["ctrl-u"], A::HalfUp, "", "half a page up"),
+    bind(C::Forest, &["pgdn"], A::PageDown, "", "a page down"),
+    bind(C::Forest, &["pgup"], A::PageUp, "", "a page up"),
+    bind(C::Forest, &["h", "left"], A::Out, "", "close the row, or go to what it is based on"),
+    bind(C::Forest, &["l", "right"], A::Into, "", "open the row, or go to the first one in it"),
+    bind(C::Forest, &["enter"], A::Open, "open", "look at the selected row in the detail pane"),
+    bind(C::Detail, &["j", "down"], A::Down, "", "scroll down"),
+    bind(C::Detail, &["k", "up"], A::Up, "", "scroll up"),
+    bind(C::Detail, &["h", "left"], A::PanLeft, "", "pan the figure left"),
+    bind(C::Detail, &["l", "right"], A::PanRight, "", "pan the figure right"),
+    bind(C::Detail, &["g", "home"], A::First, "", "go to the beginning"),
+    bind(C::Detail, &["G", "end"], A::Last, "", "go to the end"),
+    bind(C::Detail, &["ctrl-d", "pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Detail, &["ctrl-u", "pgup"], A::HalfUp, "", "half a page up"),
+    bind_if(
+        bind(C::Jobs, &["x"], A::CancelJob, "stop job", "stop the running job; asks first"),
+        no::running_job,
+    ),
+    bind(C::Main, &["H"], A::PanLeft, "", "pan the figure left"),
+    bind(C::Main, &["L"], A::PanRight, "", "pan the figure right"),
+    bind(C::Main, &["K"], A::PanUp, "", "pan the figure up"),
+    bind(C::Main, &["J"], A::PanDown, "", "pan the figure down"),
+    bind_if(bind(C::Main, &["n"], A::NextMatch, "", "go to the next match of the filter"), no::filter),
+    bind_if(bind(C::Main, &["N"], A::PreviousMatch, "", "go to the previous match"), no::filter),
+    bind(C::Main, &["tab"], A::NextPane, "pane", "go to the next pane"),
+    bind(C::Main, &["shift-tab"], A::PreviousPane, "", "go to the previous pane"),
+    bind(C::Main, &["]"], A::NextTab, "", "next detail: figure, info, health"),
+    bind(C::Main, &["["], A::PreviousTab, "", "previous detail"),
+    bind(C::Main, &["1"], A::GoForest, "", "go to the forest"),
+    bind(C::Main, &["2"], A::GoFigure, "", "go to the figure"),
+    bind(C::Main, &["3"], A::GoInfo, "", "go to the facts"),
+    bind(C::Main, &["4"], A::GoHealth, "", "go to the problems"),
+    bind_if(bind(C::Main, &["w"], A::GoJobs, "jobs", "go to the jobs"), no::jobs),
+    bind_if(
+        bind(C::Main, &["y"], A::CopyPath, "copy path", "copy the path of the selected image"),
+        no::selection,
+    ),
+    bind(C::Main, &["R"], A::Rescan, "rescan", "look through the folders again"),
+    bind(C::Main, &["m"], A::Mouse, "", "use the mouse here, or leave it to the terminal"),
+    bind(C::Main, &["esc"], A::Close, "", "drop the filter, then the results of finished jobs"),
+    bind(C::Main, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
+    bind(C::Main, &["q", "ctrl-c"], A::Quit, "quit", "quit; asks while a job runs"),
+    bind_if(bind(C::Plan, &["y"], A::PlanRun, "run it", "run the plan"), no::plan_run),
+    bind(C::Plan, &["esc", "q"], A::Close, "cancel", "leave; nothing has happened"),
+    bind(C::Plan, &["tab"], A::NextField, "next field", "go to the next field"),
+    bind(C::Plan, &["shift-tab"], A::PreviousField, "", "go to the previous field"),
+    bind(C::Plan, &["space"], A::Toggle, "change option", "change the option that has the focus"),
+    bind(C::Plan, &["enter"], A::Activate, "", "do what has the focus"),
+    bind(C::Plan, &["j", "down"], A::Down, "scroll", "scroll down"),
+    bind(C::Plan, &["k", "up"], A::Up, "", "scroll up"),
+    bind(C::Plan, &["ctrl-d", "pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Plan, &["ctrl-u", "pgup"], A::HalfUp, "", "half a page up"),
+    bind(C::Plan, &["h", "left", "H"], A::PanLeft, "", "pan the figures left"),
+    bind(C::Plan, &["l", "right", "L"], A::PanRight, "", "pan the figures right"),
+    bind(C::Plan, &["?", "f1"], A::Help, "help", "show every key"),
+    bind(C::Plan, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
+    bind(C::Plan, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
+    bind(C::Filter, &["enter"], A::Accept, "keep", "keep the filter and go back to the forest"),
+    bind(C::Filter, &["esc", "ctrl-c"], A::Close, "drop", "drop the filter"),
+    bind(C::Filter, &["down"], A::NextMatch, "next match", "go to the next match"),
+    bind(C::Filter, &["up"], A::PreviousMatch, "", "go to the previous match"),
+    bind(C::Help, &["enter"], A::RunLine, "run the line", "do what the line says"),
+    bind(C::Help, &["esc", "ctrl-c"], A::Close, "close", "close the help"),
+    bind(C::Help, &["down"], A::Down, "move", "next line"),
+    bind(C::Help, &["up"], A::Up, "", "previous line"),
+    bind(C::Help, &["pgdn", "ctrl-d"], A::HalfDown, "", "half a page down"),
+    bind(C::Help, &["pgup", "ctrl-u"], A::HalfUp, "", "half a page up"),
+    bind(C::Quit, &["w"], A::QuitWait, "wait", "quit when the job is done"),
+    bind(C::Quit, &["s"], A::QuitStop, "stop safely", "stop the job at a safe point, then quit"),
+    bind(C::Quit, &["esc", "q", "enter", "ctrl-c"], A::Close, "stay", "do not quit"),
+    bind(C::Stop, &["y"], A::StopJob, "stop it", "stop the job at the next safe point"),
+    bind(C::Stop, &["esc", "q", "enter", "n", "ctrl-c"], A::Close, "let it run", "let the job run"),
+];
+
+/// What `event` means where the user is now.
+pub(super) fn lookup(model: &Model, event: &KeyEvent) -> Option<&'static Binding> {
+    let hit = |b: &&Binding| b.keys.iter().filter_map(|k| keys::key(k)).any(|k| keys::same(&k, event));
+    let contexts = model.contexts();
+    contexts.iter().find_map(|context| TABLE.iter().filter(|b| b.context == *context).find(hit))
+}
+
+/// Bindings of these contexts in table order.
+pub(super) fn of(contexts: &[Context]) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |b| contexts.contains(&b.context))
+}
+
+/// All keys of a binding as people read them.
+pub(super) fn keys_label(binding: &Binding, ascii: bool) -> String {
+    let names: Vec<_> = binding.keys.iter().map(|k| keys::label(k, ascii)).collect();
+    names.join(" ")
+}
+
+/// The key table of the README, in Markdown.
+pub fn key_table() -> String {
+    let mut out = String::from("| where | key | does |\n|---|---|---|\n");
+    let contexts = [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Filter, C::Help, C::Quit, C::Stop];
+    for context in contexts {
+        for b in TABLE.iter().filter(|b| b.context == context) {
+            let keys: Vec<_> = b.keys.iter().map(|k| format!("`{}`", keys::label(k, false))).collect();
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "| {} | {} | {} |", context.title(), keys.join(" "), b.help);
+        }
+    }
+    out
+}
+
+/// The heading of a context in the help.
+pub(super) fn title(context: Context) -> &'static str {
+    context.title()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_name_and_one_meaning_in_its_context() {
+        for (i, b) in TABLE.iter().enumerate() {
+            for name in b.keys {
+                assert!(keys::key(name).is_some(), "{name} is no key");
+                let twice = TABLE.iter().skip(i + 1).any(|o| o.context == b.context && o.keys.contains(name));
+                assert!(!twice, "{name} is bound twice in {:?}", b.context);
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_for_the_readme_has_a_line_for_each_binding() {
+        assert_eq!(key_table().lines().count(), TABLE.len() + 2);
+    }
+}

@@ -1,0 +1,212 @@
+//! Everything the UI knows. Plain state: drawing reads it, `update` changes it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tui_input::Input;
+
+use super::Options;
+use super::figure::Figure;
+use super::jobs::JobEntry;
+use super::keymap::Context;
+use super::pane::Pane;
+use super::plan_screen::PlanScreen;
+use super::theme::Glyphs;
+use crate::chain::Gate;
+use crate::forest::{Forest, Node};
+
+/// Which pane the keys go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Focus {
+    Forest,
+    Detail,
+    Jobs,
+}
+
+/// What the detail pane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    Figure,
+    Info,
+    Health,
+}
+
+impl Tab {
+    pub(super) const ALL: [Self; 3] = [Self::Figure, Self::Info, Self::Health];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Figure => "Figure",
+            Self::Info => "Info",
+            Self::Health => "Health",
+        }
+    }
+
+    pub(super) fn turn(self, by: usize) -> Self {
+        let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
+        Self::ALL[(at + by) % Self::ALL.len()]
+    }
+}
+
+/// Something on top of the main screen.
+#[derive(Debug)]
+pub(super) enum Overlay {
+    Help(HelpState),
+    Plan(Box<PlanScreen>),
+    Filter(Input),
+    Quit,
+    Stop,
+}
+
+/// The help's search and selection.
+#[derive(Debug, Default)]
+pub(super) struct HelpState {
+    pub(super) search: Input,
+    pub(super) selected: usize,
+    pub(super) scroll: usize,
+    pub(super) height: usize,
+}
+
+/// One line for the user, in place of the hints until the next key.
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) text: String,
+    pub(super) bad: bool,
+}
+
+/// The state of the UI.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) gate: Gate,
+    pub(super) read_only: bool,
+    pub(super) color: bool,
+    pub(super) banner: Option<String>,
+    pub(super) glyphs: Glyphs,
+    pub(super) forest: Option<Arc<Forest>>,
+    pub(super) scanning: bool,
+    pub(super) scan_error: Option<String>,
+    pub(super) pane: Pane,
+    pub(super) focus: Focus,
+    pub(super) tab: Tab,
+    pub(super) figure: Figure,
+    /// First line of Info or Health on screen, and the last one that makes sense.
+    pub(super) detail_scroll: usize,
+    pub(super) detail_scroll_max: usize,
+    pub(super) overlays: Vec<Overlay>,
+    pub(super) jobs: Vec<JobEntry>,
+    pub(super) message: Option<Message>,
+    pub(super) mouse: bool,
+    pub(super) plan_number: u64,
+    /// Quit as soon as no job runs.
+    pub(super) leaving: bool,
+    pub(super) done: bool,
+}
+
+impl Model {
+    pub(super) fn new(paths: Vec<PathBuf>, options: &Options) -> Self {
+        Self {
+            paths,
+            gate: options.gate.clone(),
+            read_only: options.read_only,
+            color: options.color,
+            banner: options.banner.clone(),
+            glyphs: Glyphs::new(options.ascii),
+            forest: None,
+            scanning: false,
+            scan_error: None,
+            pane: Pane::default(),
+            focus: Focus::Forest,
+            tab: Tab::Figure,
+            figure: Figure::default(),
+            detail_scroll: 0,
+            detail_scroll_max: 0,
+            overlays: Vec::new(),
+            jobs: Vec::new(),
+            message: None,
+            mouse: false,
+            plan_number: 0,
+            leaving: false,
+            done: false,
+        }
+    }
+
+    /// Where keys are looked up, first one first.
+    pub(super) fn contexts(&self) -> Vec<Context> {
+        match self.overlays.last() {
+            Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Plan(_)) => vec![Context::Plan],
+            Some(Overlay::Filter(_)) => vec![Context::Filter],
+            Some(Overlay::Quit) => vec![Context::Quit],
+            Some(Overlay::Stop) => vec![Context::Stop],
+            None => self.main_contexts(),
+        }
+    }
+
+    /// Contexts of the main screen, or of the plan when it lies under the help.
+    pub(super) fn contexts_below_help(&self) -> Vec<Context> {
+        match self.plan_overlay() {
+            Some(_) => vec![Context::Plan],
+            None => self.main_contexts(),
+        }
+    }
+
+    fn main_contexts(&self) -> Vec<Context> {
+        let own = match self.focus {
+            Focus::Forest => Context::Forest,
+            Focus::Detail => Context::Detail,
+            Focus::Jobs => Context::Jobs,
+        };
+        vec![own, Context::Main]
+    }
+
+    /// The image of the selected row.
+    pub(super) fn selected_node(&self) -> Option<&Node> {
+        self.forest.as_ref()?.get(self.pane.selected()?.image())
+    }
+
+    /// The job that runs now.
+    pub(super) fn running(&self) -> Option<&JobEntry> {
+        self.jobs.iter().find(|job| job.outcome.is_none())
+    }
+
+    pub(super) fn running_mut(&mut self) -> Option<&mut JobEntry> {
+        self.jobs.iter_mut().find(|job| job.outcome.is_none())
+    }
+
+    pub(super) fn plan_overlay(&self) -> Option<&Overlay> {
+        self.overlays.iter().rev().find(|o| matches!(o, Overlay::Plan(_)))
+    }
+
+    pub(super) fn plan_screen(&mut self) -> Option<&mut PlanScreen> {
+        self.overlays.iter_mut().rev().find_map(|o| match o {
+            Overlay::Plan(screen) => Some(&mut **screen),
+            _ => None,
+        })
+    }
+
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.message = Some(Message { text: text.into(), bad: false });
+    }
+
+    pub(super) fn warn(&mut self, text: impl Into<String>) {
+        self.message = Some(Message { text: text.into(), bad: true });
+    }
+
+    /// Takes over what a scan found.
+    pub(super) fn set_forest(&mut self, forest: Forest) {
+        let forest = Arc::new(forest);
+        self.pane.rebuild(&forest, self.glyphs);
+        self.forest = Some(forest);
+        self.scan_error = None;
+        self.figure.forget();
+        self.follow_selection();
+    }
+
+    /// Brings the figure to the selected image.
+    pub(super) fn follow_selection(&mut self) {
+        if let (Some(forest), Some(row)) = (&self.forest, self.pane.selected()) {
+            self.figure.show(forest, row.image(), self.glyphs.ascii);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Why an action cannot act now, in words for the hint bar and the help.
+
+use super::model::{Model, Overlay};
+use super::rows::RowId;
+use super::words;
+
+pub(super) fn reason(_: &Model) -> Option<String> {
+    None
+}
+
+pub(super) fn forest(model: &Model) -> Option<String> {
+    model.forest.is_none().then(|| "the folders are still being looked through".to_owned())
+}
+
+pub(super) fn filter(model: &Model) -> Option<String> {
+    model.pane.filter.is_empty().then(|| "there is no filter".to_owned())
+}
+
+pub(super) fn selection(model: &Model) -> Option<String> {
+    model.pane.selected().is_none().then(|| "nothing is selected".to_owned())
+}
+
+pub(super) fn jobs(model: &Model) -> Option<String> {
+    model.jobs.is_empty().then(|| "no job has been started".to_owned())
+}
+
+pub(super) fn running_job(model: &Model) -> Option<String> {
+    model.running().is_none().then(|| "no job is running".to_owned())
+}
+
+pub(super) fn commit(model: &Model) -> Option<String> {
+    if let Some(why) = forest(model).or_else(|| selection(model)) {
+        return Some(why);
+    }
+    if let Some(RowId::Snapshot(..)) = model.pane.selected() {
+        return Some("this is an internal snapshot; select its image to commit it".to_owned());
+    }
+    let node = model.selected_node()?;
+    match &node.backing {
+        None => Some(format!("{} has no backing file", words::name(node))),
+        Some(backing) if backing.node.is_none() => {
+            Some(format!("the backing file of {} cannot be reached", words::name(node)))
+        }
+        Some(_) => None,
+    }
+}
+
+pub(super) fn plan_run(model: &Model) -> Option<String> {
+    let Some(Overlay::Plan(screen)) = model.plan_overlay() else { return None };
+    if model.read_only {
+        return Some("cowherd was started with --read-only".to_owned());
+    }
+    if model.running().is_some() {
+        return Some("another job is running".to_owned());
+    }
+    screen.why_not()
+}

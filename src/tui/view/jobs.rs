@@ -1,0 +1,134 @@
+//! The jobs strip: the job that runs, and how the last ones ended.
+
+use ratatui::Frame;
+use ratatui::layout::{Margin, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::super::jobs::{JobEntry, Outcome};
+use super::super::model::{Focus, Model};
+use super::super::text_fit;
+use super::super::theme::{Glyphs, Theme};
+use super::parts;
+
+/// Results that are shown at a time.
+const RESULTS: usize = 2;
+
+/// Lines the strip takes; on the plan screen only a running job is worth them.
+pub(super) fn height(model: &Model, planning: bool) -> u16 {
+    let running = 2 * u16::from(model.running().is_some());
+    let over = model.jobs.iter().filter(|job| job.outcome.is_some() && !planning);
+    let lines = running + over.map(|job| 1 + u16::from(remedy(job).is_some())).take(RESULTS).sum::<u16>();
+    if lines == 0 { 0 } else { lines + 2 }
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    if area.height < 3 {
+        return;
+    }
+    let focused = model.focus == Focus::Jobs && model.overlays.is_empty();
+    let mut block = parts::panel(Line::styled(" Jobs ", parts::title_style(focused)), focused, model.glyphs);
+    let hint = match model.running() {
+        Some(_) if model.leaving => Some(" quitting when it is done, Esc stays "),
+        Some(_) if focused => Some(" x stops it "),
+        Some(_) => None,
+        None => Some(" Esc dismisses "),
+    };
+    if let Some(hint) = hint {
+        block = block.title_top(Line::styled(hint, Theme::DIM).right_aligned());
+    }
+    let inner = block.inner(area).inner(Margin::new(1, 0));
+    frame.render_widget(block, area);
+    let width = inner.width as usize;
+    let over = model.jobs.iter().rev().filter(|job| job.outcome.is_some()).take(RESULTS);
+    let mut lines: Vec<_> = model.running().map(|job| running(job, model.glyphs, width)).unwrap_or_default();
+    lines.extend(over.flat_map(|job| result(job, model.glyphs, width)));
+    frame.render_widget(Paragraph::new(lines), inner);
+}
+
+fn running(job: &JobEntry, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
+    let step = format!("step {} of {}", (job.now.step + 1).min(job.now.steps.max(1)), job.now.steps.max(1));
+    let facts = format!("{}   {step}   {}", job.now.phase.word(), text_fit::clock(job.now.elapsed));
+    let title = text_fit::left(&job.title, width.saturating_sub(facts.len() + 2), glyphs.cut);
+    let head = Line::from(vec![
+        Span::styled(title, Theme::BOLD),
+        Span::raw("  "),
+        Span::styled(facts, Theme::PLAIN),
+    ]);
+
+    let mut numbers = vec![format!("{:>3} %", job.percent())];
+    numbers.push(format!("{} of {}", text_fit::size(job.now.done), text_fit::size(job.now.total)));
+    numbers.extend(job.rate().map(|rate| format!("{}/s", text_fit::size(rate as u64))));
+    numbers.extend(job.eta().map(|eta| format!("eta {}", text_fit::clock(eta))));
+    let numbers = numbers.join("   ");
+    let room = width.saturating_sub(text_fit::width(&numbers) + 2).min(60);
+    let (done, rest) = bar(job.now.fraction(), room, glyphs);
+    let line = Line::from(vec![
+        Span::styled(done, Theme::OK),
+        Span::styled(rest, Theme::DIM),
+        Span::raw(format!("  {numbers}")),
+    ]);
+    vec![head, line]
+}
+
+/// The filled and the empty part of a bar. A job that is not over leaves a little empty.
+pub(super) fn bar(fraction: f64, columns: usize, glyphs: Glyphs) -> (String, String) {
+    let steps = glyphs.bar.len();
+    let full = (fraction.clamp(0.0, 1.0) * (columns * steps) as f64) as usize;
+    let whole = full / steps;
+    let mut done = glyphs.bar[steps - 1].repeat(whole);
+    let part = full % steps;
+    if part > 0 {
+        done.push_str(glyphs.bar[part - 1]);
+    }
+    let used = whole + usize::from(part > 0);
+    (done, glyphs.track.repeat(columns.saturating_sub(used)))
+}
+
+fn remedy(job: &JobEntry) -> Option<&str> {
+    match &job.outcome {
+        Some(Outcome::Failed { remedy, .. }) => remedy.as_deref(),
+        _ => None,
+    }
+}
+
+fn result(job: &JobEntry, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
+    let (mark, style, text) = match &job.outcome {
+        Some(Outcome::Done(text)) => (glyphs.ok, Theme::OK, text.clone()),
+        Some(Outcome::Stopped(text)) => (glyphs.problem, Theme::WARN, text.clone()),
+        Some(Outcome::Failed { what, .. }) => (glyphs.failed, Theme::DANGER, what.clone()),
+        None => return Vec::new(),
+    };
+    let word = match &job.outcome {
+        Some(Outcome::Done(_)) => "done",
+        Some(Outcome::Stopped(_)) => "stopped",
+        _ => "failed",
+    };
+    let time = text_fit::clock(job.now.elapsed);
+    let text = text_fit::left(&text, width.saturating_sub(word.len() + time.len() + 6), glyphs.cut);
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!("{mark} {word}"), style),
+        Span::raw(format!("  {text}")),
+        Span::styled(format!("  {time}"), Theme::DIM),
+    ])];
+    lines.extend(remedy(job).map(|text| {
+        Line::styled(format!("  {}", text_fit::fit(text, width.saturating_sub(2), glyphs.cut)), Theme::DIM)
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_always_has_the_same_width() {
+        for glyphs in [Glyphs::new(false), Glyphs::new(true)] {
+            for percent in 0..=100 {
+                let (done, rest) = bar(f64::from(percent) / 100.0, 17, glyphs);
+                assert_eq!(text_fit::width(&done) + text_fit::width(&rest), 17);
+            }
+            assert!(!bar(0.999, 40, glyphs).1.is_empty() || glyphs.bar.len() > 1);
+        }
+    }
+}

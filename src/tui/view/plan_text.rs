@@ -1,0 +1,154 @@
+//! A plan in words and figures.
+
+use ratatui::text::{Line, Span};
+
+use super::super::figure::Drawing;
+use super::super::plan_screen::{PlanScreen, Ready};
+use super::super::text_fit;
+use super::super::theme::{Glyphs, Theme};
+use super::{boxes, parts};
+use crate::forest::NodeId;
+use crate::plan::{Cost, Hazard, HazardSeverity, Plan};
+use crate::text::{Shown, human_size};
+
+/// What stands before the name that must be typed.
+pub(super) const NAME_PROMPT: &str = "To consent, type ";
+
+/// The forest now and after, and what flows between.
+pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Some(ready) = screen.ready() else { return Vec::new() };
+    let draw = |drawing: &Drawing, marked: &[NodeId]| -> Vec<_> {
+        (0..drawing.figure.lines.len()).map(|row| boxes::line(&drawing.figure, row, marked, glyphs)).collect()
+    };
+    let [marked_before, marked_after] = &ready.marked;
+    let title = |text: &'static str, drawing: &Drawing| {
+        let more = match (drawing.width.saturating_sub(screen.pan) > width, screen.pan > 0) {
+            (true, _) => format!("   {} more: l", glyphs.into),
+            (false, true) => "   back: h".to_owned(),
+            (false, false) => String::new(),
+        };
+        // The headings stay where they are while the figures under them are panned.
+        let indent = " ".repeat(screen.pan);
+        Line::from(vec![Span::raw(indent), Span::styled(text, Theme::BOLD), Span::styled(more, Theme::DIM)])
+    };
+    let mut out = vec![title("Now", &ready.before)];
+    out.extend(draw(&ready.before, marked_before));
+    out.push(Line::default());
+    out.extend(flows(&ready.plan, screen.pan, glyphs));
+    out.push(Line::default());
+    out.push(title("After", &ready.after));
+    out.extend(draw(&ready.after, marked_after));
+    out
+}
+
+fn flows(plan: &Plan, indent: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let name = |path: &std::path::Path| {
+        Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()).into_string()
+    };
+    let line = |flow: &crate::plan::Flow| {
+        Line::from(vec![
+            Span::styled(format!("{}  {} {}: ", " ".repeat(indent), glyphs.down, flow.label), Theme::FOCUS),
+            Span::raw(format!("{} {} {}", name(&flow.from), glyphs.into, name(&flow.into))),
+        ])
+    };
+    plan.flows.iter().map(line).collect()
+}
+
+/// What consent is about: what changes, what to know, what it costs.
+pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Some(ready) = screen.ready() else { return Vec::new() };
+    let plan = &ready.plan;
+    let mut out = changes(plan, width, glyphs);
+    out.push(Line::default());
+    if !plan.hazards.is_empty() {
+        out.extend(hazards(plan, width, glyphs));
+        out.push(Line::default());
+    }
+    out.push(parts::heading("Cost"));
+    out.extend(cost(ready, width, glyphs));
+    out.push(Line::default());
+    out
+}
+
+/// How it is done, and undone.
+pub(super) fn details(screen: &PlanScreen, width: usize) -> Vec<Line<'static>> {
+    let Some(Ready { plan, .. }) = screen.ready() else { return Vec::new() };
+    let mut out = vec![Line::styled("Steps", Theme::BOLD)];
+    for (i, step) in plan.steps.iter().enumerate() {
+        let text = Shown::new(&step.describe()).into_string();
+        out.extend(parts::item(&format!("{:>2} ", i + 1), Theme::DIM, &text, width, Theme::PLAIN));
+    }
+    out.push(Line::default());
+    out.push(parts::heading("Undo"));
+    out.extend(parts::item("   ", Theme::PLAIN, Shown::new(&plan.undo).as_str(), width, Theme::PLAIN));
+    if !plan.qemu_img.is_empty() {
+        out.push(Line::default());
+        out.push(parts::heading("The nearest with qemu-img"));
+        for line in &plan.qemu_img {
+            out.extend(parts::item(" $ ", Theme::DIM, Shown::new(line).as_str(), width, Theme::DIM));
+        }
+    }
+    out
+}
+
+fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let mut out = vec![parts::heading("Changes what a guest reads from")];
+    if plan.views_changed.is_empty() {
+        out.extend(parts::item("   ", Theme::PLAIN, "nothing", width, Theme::PLAIN));
+    }
+    for view in &plan.views_changed {
+        let mark = format!(" {} ", glyphs.into);
+        out.extend(parts::item(&mark, Theme::WARN, Shown::new(view).as_str(), width, Theme::BOLD));
+    }
+    out.extend(parts::item("   ", Theme::PLAIN, "Every other view reads as before.", width, Theme::DIM));
+    out
+}
+
+fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let title = match plan.forbidden() {
+        Some(_) => Line::styled("It cannot be done", Theme::DANGER),
+        None => parts::heading("Worth knowing"),
+    };
+    let mut hazards: Vec<&Hazard> = plan.hazards.iter().collect();
+    hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
+    let mut out = vec![title];
+    for hazard in hazards {
+        let (mark, style) = match hazard.severity {
+            HazardSeverity::Info => (glyphs.dot, Theme::DIM),
+            HazardSeverity::Warning => (glyphs.problem, Theme::WARN),
+            HazardSeverity::Danger => (glyphs.failed, Theme::DANGER),
+        };
+        let text = Shown::new(&hazard.message).into_string();
+        out.extend(parts::item(&format!(" {mark} "), style, &text, width, Theme::PLAIN));
+    }
+    out
+}
+
+fn cost(ready: &Ready, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    let Cost { read_bytes, write_bytes, freed_bytes, freed_after_trash_bytes, peak_extra_bytes, exact } =
+        ready.plan.cost;
+    let bound = if exact { "" } else { "at most " };
+    let mut rows = vec![
+        ("reads", format!("{bound}{}", human_size(read_bytes))),
+        ("writes", format!("{bound}{}", human_size(write_bytes))),
+        ("frees", freed(freed_bytes, freed_after_trash_bytes)),
+    ];
+    let free = ready.free.map(|free| format!(" of {} free", human_size(free))).unwrap_or_default();
+    let short = ready.free.is_some_and(|free| free < peak_extra_bytes);
+    rows.push(("extra space", format!("{}{free}", human_size(peak_extra_bytes))));
+    let line = |(i, (name, value)): (usize, (&str, String))| {
+        let style = if short && i == 3 { Theme::DANGER } else { Theme::PLAIN };
+        Line::from(vec![
+            Span::styled(text_fit::left(&format!("   {name}"), 16, ""), Theme::DIM),
+            Span::styled(text_fit::fit(&value, width.saturating_sub(16), glyphs.cut), style),
+        ])
+    };
+    rows.into_iter().enumerate().map(line).collect()
+}
+
+fn freed(now: u64, after_trash: u64) -> String {
+    match after_trash.saturating_sub(now) {
+        0 => human_size(now),
+        more => format!("{}, {} more with the trash", human_size(now), human_size(more)),
+    }
+}

@@ -1,0 +1,191 @@
+//! A forest and a plan made by hand: the same on every machine, for journeys and pictures.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cowherd::chain::Gate;
+use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
+use cowherd::image::Format;
+use cowherd::job::{Phase, Snapshot};
+use cowherd::plan::{Copy, CopyMode, Cost, Flow, Hazard, HazardKind, Plan, Ranges, Step};
+use cowherd::storage::{Holder, LockState};
+
+pub const FOLDER: &str = "/var/lib/libvirt/images";
+pub const MIB: u64 = 1 << 20;
+pub const GIB: u64 = 1 << 30;
+
+pub fn path(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(name)
+}
+
+pub fn node(name: &str, backing: Option<&str>, disk: u64) -> Node {
+    let format = if name.ends_with(".img") { Format::Raw } else { Format::Qcow2 };
+    Node {
+        path: path(name),
+        format: Some(format),
+        virtual_size: 20 * GIB,
+        cluster_size: if format == Format::Raw { 0 } else { 65536 },
+        disk_size: disk,
+        exclusive_bytes: Some(disk),
+        backing: backing.map(|b| Backing {
+            name: b.to_owned(),
+            format: Some(if b.ends_with(".img") { "raw" } else { "qcow2" }.to_owned()),
+            resolved: Some(path(b)),
+            node: None,
+        }),
+        children: Vec::new(),
+        snapshots: Vec::new(),
+        in_use: None,
+        dirty: false,
+        corrupt: false,
+        encrypted: false,
+        problems: Vec::new(),
+    }
+}
+
+pub fn snapshot(id: u32, name: &str, date: &str, own: u64) -> SnapshotNode {
+    SnapshotNode {
+        id: id.to_string(),
+        name: name.to_owned(),
+        date: date.to_owned(),
+        virtual_size: 20 * GIB,
+        vm_state_size: 0,
+        exclusive_bytes: Some(own),
+    }
+}
+
+/// Sorts, ties children to parents.
+pub fn forest(nodes: Vec<Node>) -> Forest {
+    let mut forest = Forest { roots: vec![FOLDER.into()], nodes };
+    forest.nodes.sort_by(|a, b| a.path.cmp(&b.path));
+    for i in 0..forest.nodes.len() {
+        let target = forest.nodes[i].backing.as_ref().and_then(|b| b.resolved.clone());
+        let Some(parent) = target.and_then(|path| forest.find(&path)) else { continue };
+        forest.nodes[i].backing.as_mut().unwrap().node = Some(parent);
+        forest.nodes[parent.0 as usize].children.push(NodeId(i as u32));
+    }
+    forest
+}
+
+/// The notes' chain with a branch, the mixed chain, a guest that runs, and a broken image.
+pub fn herd() -> Forest {
+    let mut image_a = node("imageA.qcow2", None, 2 * GIB + 300 * MIB);
+    image_a.snapshots = vec![snapshot(1, "sn0", "2026-10-05T09:12:00Z", 212 * MIB)];
+    let mut image_b = node("imageB.qcow2", Some("imageA.qcow2"), 498 * MIB);
+    image_b.snapshots = vec![
+        snapshot(1, "sn0", "2026-11-02T10:00:00Z", 120 * MIB),
+        snapshot(2, "sn1", "2026-11-09T10:00:00Z", 75 * MIB + 512 * 1024),
+    ];
+    let mut image_c = node("imageC.qcow2", Some("imageB.qcow2"), 311 * MIB);
+    image_c.snapshots = vec![snapshot(1, "sn0", "2026-11-16T18:30:00Z", 64 * MIB)];
+    image_c.in_use = Some(InUse {
+        by: Some(Holder { pid: 812, program: "qemu-system-x86".into() }),
+        mode: LockState::Write,
+    });
+    let mut broken = node("broken.qcow2", Some("gone.qcow2"), 196 * 1024);
+    broken.backing.as_mut().unwrap().resolved = None;
+    broken.problems = vec![Problem {
+        kind: ProblemKind::BackingMissing,
+        message: "backing file \"gone.qcow2\" cannot be reached: No such file or directory".into(),
+    }];
+    forest(vec![
+        node("RootBase.img", None, 4 * GIB + 100 * MIB),
+        node("Snap-1.qcow2", Some("RootBase.img"), 840 * MIB),
+        node("Snap-2.qcow2", Some("Snap-1.qcow2"), 392 * MIB),
+        node("Snap-3.qcow2", Some("Snap-2.qcow2"), 456 * MIB),
+        node("Snap-4.qcow2", Some("Snap-3.qcow2"), 2 * GIB + 900 * MIB),
+        node("Overlay-2.qcow2", Some("Snap-1.qcow2"), 61 * MIB),
+        image_a,
+        image_b,
+        image_c,
+        broken,
+    ])
+}
+
+/// A linear chain of `layers` images.
+pub fn long_chain(layers: usize) -> Forest {
+    let name = |i: usize| format!("layer-{i:02}.qcow2");
+    let below = |i: usize| (i > 0).then(|| name(i - 1));
+    forest((0..layers).map(|i| node(&name(i), below(i).as_deref(), (i as u64 + 1) * MIB)).collect())
+}
+
+/// `commit Snap-2 into Snap-1`, with `Overlay-2` to be protected.
+pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
+    let (top, base, child, sibling) =
+        (path("Snap-2.qcow2"), path("Snap-1.qcow2"), path("Snap-3.qcow2"), path("Overlay-2.qcow2"));
+    let find = |p: &Path| before.find(p).unwrap();
+    let mut after = before.relinked(find(&child), Some(find(&base)));
+    if !keep {
+        after = after.removed(find(&top));
+    }
+    let copy = |mode, from: &Path, into: &Path, data_bytes| {
+        Step::Copy(Copy {
+            mode,
+            from: from.into(),
+            into: into.into(),
+            format: Format::Qcow2,
+            ranges: Ranges::Committed { top: top.clone(), base: base.clone() },
+            grow_to: None,
+            data_bytes,
+            zero_bytes: 0,
+        })
+    };
+    let mut steps = vec![
+        copy(CopyMode::Fill, &base, &sibling, 38 * MIB),
+        copy(CopyMode::Overwrite, &top, &base, 392 * MIB),
+        Step::Relink { image: child.clone(), backing: "Snap-1.qcow2".into(), format: Format::Qcow2 },
+    ];
+    if !keep {
+        steps.push(Step::Trash { file: top.clone() });
+    }
+    steps.push(Step::Verify { image: base.clone(), format: Format::Qcow2 });
+    Plan {
+        operation: "commit",
+        title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
+        views_changed: vec!["Snap-1.qcow2".into()],
+        steps,
+        cost: Cost {
+            read_bytes: 430 * MIB,
+            write_bytes: 431 * MIB,
+            freed_bytes: 0,
+            freed_after_trash_bytes: if keep { 0 } else { 392 * MIB },
+            peak_extra_bytes: 412 * MIB,
+            exact: true,
+        },
+        hazards: vec![
+            Hazard::new(
+                HazardKind::OtherChildren,
+                "Overlay-2.qcow2 also reads through Snap-1.qcow2; it gets its own copy of 38 MiB first",
+            ),
+            Hazard::new(
+                HazardKind::OtherFolders,
+                "images outside /var/lib/libvirt/images may depend on Snap-1.qcow2 too",
+            ),
+        ],
+        undo: "Snap-2.qcow2 waits in the trash; Snap-1.qcow2 keeps what was committed.".into(),
+        qemu_img: vec![
+            "qemu-img commit -b Snap-1.qcow2 Snap-2.qcow2".into(),
+            "qemu-img rebase -u -b Snap-1.qcow2 -F qcow2 Snap-3.qcow2".into(),
+        ],
+        before: before.clone(),
+        after,
+        flows: vec![
+            Flow { from: base.clone(), into: sibling, label: "protect" },
+            Flow { from: top, into: base, label: "commit data" },
+        ],
+        files: Vec::new(),
+        gate: Gate::closed(),
+    }
+}
+
+/// A job half-way through copying.
+pub fn half_way(done: u64, millis: u64) -> Snapshot {
+    Snapshot {
+        phase: Phase::Copying,
+        step: 1,
+        steps: 5,
+        done,
+        total: 430 * MIB,
+        elapsed: Duration::from_millis(millis),
+    }
+}

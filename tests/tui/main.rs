@@ -1,0 +1,10 @@
+//! The terminal face: journeys of keys and screens, sizes, pictures, and the real program in a
+//! pseudo-terminal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+
+mod herd;
+mod journeys;
+mod pictures;
+mod sizes;
+mod stage;
+mod svg;
