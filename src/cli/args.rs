@@ -219,8 +219,8 @@ pub(super) struct Changing {
     /// Consent to a kind of hazard by name; `cowherd help hazards` lists them
     #[arg(long, value_name = "KIND", value_parser = hazard)]
     pub(super) accept: Vec<HazardKind>,
-    /// Move at most so many bytes a second
-    #[arg(long, value_name = "BYTES", value_parser = size)]
+    /// Move at most N bytes of guest data a second
+    #[arg(long, value_name = "N", value_parser = size)]
     pub(super) rate_limit: Option<u64>,
     /// How progress is shown on standard error
     #[arg(long, value_name = "HOW", default_value = "auto")]

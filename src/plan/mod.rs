@@ -8,6 +8,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `model` | the plan as plain data |
+//! | `hazard` | why a plan needs consent, or cannot run |
 //! | `draft` | what every operation does the same way |
 //! | `ranges` | from a copy's rule to runs |
 //! | `rehearse` | cost |
@@ -15,12 +16,12 @@
 
 mod commit;
 mod draft;
+mod hazard;
 mod model;
 mod ranges;
 mod rehearse;
 
 pub use commit::{CommitOptions, commit};
-pub use model::{
-    Consent, Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, HazardSeverity, Plan, Ranges, Step,
-};
+pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
+pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, Step};
 pub use ranges::{Runs, Source, drive};

@@ -14,6 +14,7 @@
 //! | `space` | bytes that only one state holds |
 //! | `create` | a new image |
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
+//! | `take` | taking an internal snapshot |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `relink` | a new backing file in one sector |
 //!
@@ -34,6 +35,7 @@ mod relink;
 mod snapshots;
 mod space;
 mod tables;
+mod take;
 mod writer;
 
 pub use create::{CreateOptions, create};

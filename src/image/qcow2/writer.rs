@@ -19,20 +19,20 @@ use super::refupdate::RefUpdate;
 use super::snapshots;
 use super::tables::{read_l2, to_be_bytes};
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{Snapshot, State, Target, Written};
+use crate::image::{State, Target, Written};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
 pub struct Writer {
-    image: Qcow2,
-    header: Header,
-    l1: Vec<u64>,
+    pub(super) image: Qcow2,
+    pub(super) header: Header,
+    pub(super) l1: Vec<u64>,
     l2: Option<OpenL2>,
-    l2_next: usize,
-    alloc: Alloc,
-    refs: RefUpdate,
-    table: Option<Vec<snapshots::Entry>>,
+    pub(super) l2_next: usize,
+    pub(super) alloc: Alloc,
+    pub(super) refs: RefUpdate,
+    pub(super) table: Option<Vec<snapshots::Entry>>,
     tidy: bool,
     dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
@@ -73,11 +73,11 @@ impl Writer {
         })
     }
 
-    fn cluster_size(&self) -> u64 {
+    pub(super) fn cluster_size(&self) -> u64 {
         self.header.cluster_size()
     }
 
-    fn put(&mut self, cluster: u64, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, cluster: u64, bytes: &[u8]) -> Result<()> {
         self.done.meta_bytes += bytes.len() as u64;
         self.done.extra_bytes += align_up(bytes.len() as u64, self.cluster_size());
         if !self.dry {
@@ -87,14 +87,14 @@ impl Writer {
     }
 
     /// Takes `count` clusters in a row for metadata, counted once each.
-    fn take(&mut self, count: u64, refcount: i64) -> Result<u64> {
+    pub(super) fn take(&mut self, count: u64, refcount: i64) -> Result<u64> {
         let at = self.alloc.exact(count)?;
         self.refs.add(&mut self.alloc, at, count, refcount)?;
         Ok(at)
     }
 
     /// Drops one reference to every cluster of a host range.
-    fn drop_range(&mut self, offset: u64, len: u64) -> Result<()> {
+    pub(super) fn drop_range(&mut self, offset: u64, len: u64) -> Result<()> {
         if len == 0 {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Writer {
         self.l2.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no table is open"))
     }
 
-    fn close_l2(&mut self) -> Result<()> {
+    pub(super) fn close_l2(&mut self) -> Result<()> {
         let Some(table) = self.l2.take() else { return Ok(()) };
         self.l2_next = table.index + 1;
         if !table.changed {
@@ -186,55 +186,6 @@ impl Writer {
         self.refs.touch_all(&mut self.alloc)
     }
 
-    /// Records the active state as an internal snapshot: every cluster gets one more reference,
-    /// COPIED is cleared in new copies of the tables, which both states then share.
-    pub fn snapshot(&mut self, shown: Snapshot) -> Result<()> {
-        self.close_l2()?;
-        if shown.name.is_empty()
-            || self.image.table.iter().any(|s| s.shown.name == shown.name || s.shown.id == shown.id)
-        {
-            return Err(Error::new(Kind::Usage, "a snapshot needs a name and an id that are not taken"));
-        }
-        for index in 0..self.l1.len() {
-            self.share_l2(index)?;
-        }
-        self.l2_next = self.l1.len();
-        let bytes = to_be_bytes(&self.l1);
-        let count = div_up(bytes.len() as u64, self.cluster_size()).max(1);
-        let at = self.take(count, 1)?;
-        self.put(at, &bytes)?;
-        let mut table = self.image.table.clone();
-        table.push(snapshots::Entry::new(shown, at << self.header.cluster_bits, self.l1.len() as u32));
-        self.table = Some(table);
-        Ok(())
-    }
-
-    fn share_l2(&mut self, index: usize) -> Result<()> {
-        let Some(offset) = l2_offset(&self.header, self.l1[index])? else { return Ok(()) };
-        let mut words = read_l2(&*self.image.file, &self.header, offset)?.words().to_vec();
-        let mut changed = false;
-        for word in &mut words {
-            let entry = decode(&self.header, *word, 0)?;
-            if let Some((host, len)) = entry.host_range(&self.header) {
-                let (first, last) =
-                    (host >> self.header.cluster_bits, (host + len - 1) >> self.header.cluster_bits);
-                self.refs.add(&mut self.alloc, first, last - first + 1, 1)?;
-            }
-            changed |= *word & COPIED != 0;
-            *word &= !COPIED;
-        }
-        if changed {
-            let at = self.take(1, 2)?;
-            self.put(at, &to_be_bytes(&words))?;
-            self.drop_range(offset, self.cluster_size())?;
-            self.l1[index] = at << self.header.cluster_bits;
-        } else {
-            self.refs.add(&mut self.alloc, offset >> self.header.cluster_bits, 1, 1)?;
-            self.l1[index] = offset;
-        }
-        Ok(())
-    }
-
     fn write_l1(&mut self) -> Result<()> {
         let bytes = to_be_bytes(&self.l1);
         self.drop_range(self.image.header.l1_offset, u64::from(self.image.header.l1_size) * 8)?;
@@ -242,18 +193,6 @@ impl Writer {
         self.put(at, &bytes)?;
         self.header.l1_offset = at << self.header.cluster_bits;
         self.header.l1_size = self.l1.len() as u32;
-        Ok(())
-    }
-
-    fn write_snapshots(&mut self) -> Result<()> {
-        let Some(table) = self.table.take() else { return Ok(()) };
-        let old: usize = self.image.table.iter().map(|s| s.raw.len()).sum();
-        self.drop_range(self.header.snapshots_offset, old as u64)?;
-        let bytes: Vec<u8> = table.iter().flat_map(|s| s.raw.iter().copied()).collect();
-        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()), 1)?;
-        self.put(at, &bytes)?;
-        self.header.snapshots_offset = at << self.header.cluster_bits;
-        self.header.nb_snapshots = table.len() as u32;
         Ok(())
     }
 

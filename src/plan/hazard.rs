@@ -1,0 +1,195 @@
+//! Why a plan needs more consent, or cannot run.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Plan;
+use crate::error::Kind;
+
+/// How serious a hazard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HazardSeverity {
+    /// Worth knowing.
+    Info,
+    /// Worth reading before saying yes.
+    Warning,
+    /// Needs consent by name, or cannot be done.
+    Danger,
+}
+
+/// Why a plan needs more consent, or cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hazard {
+    /// Which sort.
+    pub kind: HazardKind,
+    /// How serious.
+    pub severity: HazardSeverity,
+    /// One sentence, safe to print.
+    pub message: String,
+}
+
+/// The sorts of hazard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HazardKind {
+    /// Other images read through a file that changes; they are protected first.
+    OtherChildren,
+    /// Internal snapshots read through a file that changes and cannot be protected yet.
+    SnapshotsReadThrough,
+    /// A raw file is overwritten in place.
+    InPlace,
+    /// Another process holds a file.
+    InUse,
+    /// Not enough room on the file system.
+    NoSpace,
+    /// Images outside the scanned folders may depend on this too.
+    OtherFolders,
+    /// A file has several names, of which the plan changes one.
+    HardLinks,
+    /// Virtual sizes differ.
+    SizeDiffers,
+    /// The backing format was not recorded.
+    BackingFormat,
+    /// An image is dirty, corrupt, encrypted or uses a feature that cannot be written.
+    Unsupported,
+    /// Persistent dirty bitmaps that the operation cannot keep.
+    BitmapsLost,
+    /// There is no way back.
+    NoUndo,
+    /// An image in the chain is damaged or missing.
+    Broken,
+}
+
+/// What it takes to run a plan in spite of a hazard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nothing.
+    None,
+    /// `--accept KIND`, or typing the name in the TUI.
+    ByName,
+    /// It cannot run; the kind is the failure it would end in.
+    Never(Kind),
+}
+
+impl HazardKind {
+    /// Every kind, for the list in the help and the man page.
+    pub const ALL: [Self; 13] = [
+        Self::OtherChildren,
+        Self::SnapshotsReadThrough,
+        Self::InPlace,
+        Self::InUse,
+        Self::NoSpace,
+        Self::OtherFolders,
+        Self::HardLinks,
+        Self::SizeDiffers,
+        Self::BackingFormat,
+        Self::Unsupported,
+        Self::BitmapsLost,
+        Self::NoUndo,
+        Self::Broken,
+    ];
+
+    /// Its name for `--accept` and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OtherChildren => "other-children",
+            Self::SnapshotsReadThrough => "snapshots-read-through",
+            Self::InPlace => "in-place",
+            Self::InUse => "in-use",
+            Self::NoSpace => "no-space",
+            Self::OtherFolders => "other-folders",
+            Self::HardLinks => "hard-links",
+            Self::SizeDiffers => "size-differs",
+            Self::BackingFormat => "backing-format",
+            Self::Unsupported => "unsupported",
+            Self::BitmapsLost => "bitmaps-lost",
+            Self::NoUndo => "no-undo",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The severity every hazard of this kind has.
+    pub fn severity(self) -> HazardSeverity {
+        match self {
+            Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren => HazardSeverity::Info,
+            Self::InPlace => HazardSeverity::Warning,
+            _ => HazardSeverity::Danger,
+        }
+    }
+
+    /// One line of help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::OtherChildren => {
+                "other images read through a file that changes; they get their own copy first"
+            }
+            Self::SnapshotsReadThrough => {
+                "internal snapshots read through a file that changes and cannot be protected yet"
+            }
+            Self::InPlace => {
+                "a raw file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
+            }
+            Self::InUse => "another process holds a file",
+            Self::NoSpace => "the file system has not enough room",
+            Self::OtherFolders => "images outside the scanned folders may depend on a changed file too",
+            Self::HardLinks => "a file has several names; only one of them is followed",
+            Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
+            Self::BackingFormat => {
+                "a backing format was not recorded and had to be guessed from the content of the file"
+            }
+            Self::Unsupported => "an image is in a state, or uses a feature, that cannot be written",
+            Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
+            Self::NoUndo => "there is no way back",
+            Self::Broken => "an image in the chain is damaged or missing",
+        }
+    }
+
+    /// What it takes to go on in spite of it.
+    pub fn consent(self) -> Consent {
+        match self {
+            Self::SnapshotsReadThrough | Self::Unsupported | Self::Broken => {
+                Consent::Never(Kind::Unsupported)
+            }
+            Self::InUse => Consent::Never(Kind::InUse),
+            Self::NoSpace => Consent::Never(Kind::NoSpace),
+            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat => Consent::ByName,
+            _ => Consent::None,
+        }
+    }
+}
+
+impl fmt::Display for HazardKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Hazard {
+    /// A hazard of `kind` about something; `message` must be safe to print.
+    pub fn new(kind: HazardKind, message: impl Into<String>) -> Self {
+        Self { kind, severity: kind.severity(), message: message.into() }
+    }
+}
+
+impl Plan {
+    /// The first hazard that forbids running at all, with the failure it would end in. Missing
+    /// space wins over everything else.
+    pub fn forbidden(&self) -> Option<(&Hazard, Kind)> {
+        let never = |h: &Hazard| match h.kind.consent() {
+            Consent::Never(kind) => Some(kind),
+            _ => None,
+        };
+        let mut all: Vec<_> = self.hazards.iter().filter_map(|h| Some((h, never(h)?))).collect();
+        all.sort_by_key(|(_, kind)| *kind != Kind::NoSpace);
+        all.into_iter().next()
+    }
+
+    /// Hazards that need consent by name and are not in `accepted`.
+    pub fn unaccepted(&self, accepted: &[HazardKind]) -> Vec<&Hazard> {
+        let needs = |h: &&Hazard| h.kind.consent() == Consent::ByName && !accepted.contains(&h.kind);
+        self.hazards.iter().filter(needs).collect()
+    }
+}
