@@ -1,10 +1,13 @@
 //! What commit must refuse: nothing is changed, not one byte, and the reason is said.
 
 use crate::lab::Lab;
-use crate::{Case, case};
+use crate::{Case, OnLab, case};
+
+/// Name, images, command line, exit code, a word that must be said.
+type Trial = (&'static str, OnLab, &'static str, i32, &'static str);
 
 pub(crate) fn cases() -> Vec<Case> {
-    let trials: [(&str, fn(&Lab), &str, i32, &str); 9] = [
+    let trials: [Trial; 9] = [
         ("sibling_with_snapshots", sibling_with_snapshots, "commit top.qcow2 --yes", 13, "side.qcow2"),
         ("top_with_snapshots", top_with_snapshots, "commit top.qcow2 --yes", 13, "snapshot"),
         ("no_terminal_no_yes", chain, "commit top.qcow2", 10, "--yes"),
