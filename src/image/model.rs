@@ -200,6 +200,14 @@ impl Details {
         matches!(self, Self::Qcow2 { corrupt: true, .. })
     }
 
+    /// Names of persistent dirty bitmaps.
+    pub fn bitmaps(&self) -> &[String] {
+        match self {
+            Self::Qcow2 { bitmaps, .. } => bitmaps,
+            _ => &[],
+        }
+    }
+
     /// How data is encrypted.
     pub fn encryption(&self) -> Option<Encryption> {
         match self {

@@ -75,6 +75,9 @@ impl<'a> Run<'a> {
         if let Some(size) = copy.grow_to {
             target.grow(size).at(&copy.into)?;
         }
+        if overwrites {
+            target.content_changes();
+        }
         let runs = copy.runs(&source, target.unit(), target.size())?;
         let (progress, pace) = (self.progress, &mut self.pace);
         let mut mover = Mover { source: &source, file: &*file, progress, pace };

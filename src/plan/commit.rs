@@ -155,6 +155,19 @@ impl Commit<'_> {
                 ),
             );
         }
+        let bitmaps =
+            chain.layers().get(1).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
+        if !bitmaps.is_empty() {
+            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(b).into_string()).collect();
+            draft.hazard(
+                HazardKind::BitmapsLost,
+                format!(
+                    "{} has dirty bitmaps that do not see this commit: {}",
+                    name(&self.base),
+                    names.join(", ")
+                ),
+            );
+        }
         if self.format == Format::Raw {
             draft.hazard(
                 HazardKind::InPlace,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ranges::drive;
-use super::{Copy, Cost};
+use super::{Copy, CopyMode, Cost};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
 use crate::image::qcow2::Writer;
@@ -69,6 +69,9 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     let mut target = image::write(file, step.format, true)?;
     if let Some(size) = step.grow_to {
         target.grow(size).at(&step.into)?;
+    }
+    if step.mode == CopyMode::Overwrite {
+        target.content_changes();
     }
     let (unit, size) = (target.unit(), target.size());
     let (mut data, mut read, mut total) = (0, 0, 0);
