@@ -94,6 +94,10 @@ pub trait Target: Send {
     /// old size, and what a longer backing file has there, is the caller's to cover.
     fn grow(&mut self, size: u64) -> Result<()>;
 
+    /// Makes the virtual disk `size` bytes long; what lies beyond is gone. The last unit keeps what
+    /// it holds behind the new end.
+    fn shrink(&mut self, size: u64) -> Result<()>;
+
     /// Says that the active state will read differently afterwards, so that what tracks its changes
     /// (dirty bitmaps) is marked invalid in the same switch.
     fn content_changes(&mut self) {}

@@ -285,6 +285,16 @@ pub enum Repair {
     All,
 }
 
+impl Repair {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leaks => "leaks",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Bytes of data that only one state of an image holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Space {

@@ -317,10 +317,9 @@ impl Commit<'_> {
         if self.trashes_top() {
             draft.view_changed(&self.top.path);
         }
-        draft.qemu_img(self.qemu_img());
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
         let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
-        draft.finish(title, undo.to_owned())
+        draft.finish(title, undo.to_owned(), self.qemu_img())
     }
 
     fn qemu_img(&self) -> Vec<String> {

@@ -202,6 +202,19 @@ impl Writer {
         }
     }
 
+    /// The size of the disk can only change when every snapshot records its own.
+    fn sizes_are_recorded(&self) -> Result<()> {
+        let unsized_snapshot =
+            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
+        let old_kind = self.header.version < 3 && !self.image.table.is_empty();
+        if old_kind || self.image.table.iter().any(unsized_snapshot) {
+            return Err(Error::unsupported(
+                "an image whose snapshots do not record their size cannot be resized",
+            ));
+        }
+        Ok(())
+    }
+
     fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
         let end = at.0.checked_add(len).filter(|_| at.is_aligned(self.cluster_size()));
         let end = end.ok_or_else(|| Error::new(Kind::Internal, "a change that is not cluster aligned"))?;
@@ -300,19 +313,30 @@ impl Target for Writer {
         if size <= self.header.size {
             return Ok(());
         }
-        let unsized_snapshot =
-            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
-        if self.header.version < 3 && !self.image.table.is_empty()
-            || self.image.table.iter().any(unsized_snapshot)
-        {
-            return Err(Error::unsupported("an image whose snapshots do not record their size cannot grow"));
-        }
+        self.sizes_are_recorded()?;
         let size = align_up(size, 512);
         let entries = self.header.l1_entries_for(size);
         if entries * 8 > MAX_L1_BYTES {
             return Err(Error::unsupported(format!("{size} bytes are too many for this cluster size")));
         }
         self.l1.resize(self.l1.len().max(entries as usize), 0);
+        self.header.size = size;
+        Ok(())
+    }
+
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        self.sizes_are_recorded()?;
+        let size = align_up(size, 512);
+        let kept = self.header.l1_entries_for(size);
+        // Entries of the last table kept; then whole tables.
+        let disk = div_up(self.header.size, self.cluster_size());
+        for cluster in div_up(size, self.cluster_size())..disk.min(kept * self.header.l2_entries()) {
+            self.set_entry(cluster, (0, 0))?;
+        }
+        self.close_l2()?;
+        let gone = self.l1.split_off(self.l1.len().min(kept as usize));
+        self.drop_tree(&gone)?;
+        self.l2_next = self.l1.len();
         self.header.size = size;
         Ok(())
     }
