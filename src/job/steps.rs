@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::{self, Writer};
 use crate::image::{self, BackingRef, Format, Repair, State, Target, Written};
 use crate::plan::{Copy, CopyMode, Plan, Source, Step, drive, resize_image};
-use crate::storage::trash;
+use crate::storage::{CopyBuffer, trash};
 use crate::text::{Shown, human_size};
 
 /// A plan under way.
@@ -20,6 +20,7 @@ pub(super) struct Run<'a> {
     progress: &'a Progress,
     files: Files,
     pace: Pace,
+    buffer: CopyBuffer,
     report: Report,
     /// Whether the view that the plan names has begun to change; then there is no way back.
     committed: bool,
@@ -30,7 +31,15 @@ impl<'a> Run<'a> {
     pub(super) fn prepare(plan: &'a Plan, progress: &'a Progress, options: &Options) -> Result<Self> {
         let files = Files::lock(plan)?;
         let pace = Pace::new(options.rate_limit);
-        Ok(Self { plan, progress, files, pace, report: Report::default(), committed: false })
+        Ok(Self {
+            plan,
+            progress,
+            files,
+            pace,
+            buffer: CopyBuffer::default(),
+            report: Report::default(),
+            committed: false,
+        })
     }
 
     /// Does one step. Stopping is possible until the named view begins to change; what follows
@@ -81,8 +90,8 @@ impl<'a> Run<'a> {
             target.content_changes();
         }
         let runs = copy.runs(&source, target.unit(), target.size())?;
-        let (progress, pace) = (self.progress, &mut self.pace);
-        let mut mover = Mover { source: &source, file: &*file, progress, pace };
+        let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
         let moved = drive(runs, &mut *target, &mut |at, host, len| mover.fill(at, host, len));
         if let Err(e) = moved {
             return Err(match e.kind() {
@@ -139,8 +148,8 @@ impl<'a> Run<'a> {
         let source = Source::of(self.opener().open(image)?.view(State::Active), to);
         let file = self.files.get(image)?;
         let target = image::write(file.clone(), format, false)?;
-        let (progress, pace) = (self.progress, &mut self.pace);
-        let mut mover = Mover { source: &source, file: &*file, progress, pace };
+        let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
         let written = resize_image(target, &source.view, to, &mut |at, host, len| mover.fill(at, host, len))?;
         self.wrote(written);
         Ok(())
