@@ -13,6 +13,7 @@ mod damage;
 mod garbage;
 mod interrupt;
 mod lab;
+mod random;
 mod reading;
 mod refuse;
 
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         busy::cases(),
         interrupt::cases(),
         garbage::cases(),
+        random::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
