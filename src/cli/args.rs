@@ -20,6 +20,9 @@ use super::values::{Watch, When, format, hazard, size};
 pub(super) struct Cli {
     /// Images, or folders with everything below; the current folder by default
     pub(super) paths: Vec<PathBuf>,
+    /// Look only: the terminal interface offers nothing that changes an image
+    #[arg(long)]
+    pub(super) read_only: bool,
     #[command(flatten)]
     pub(super) opening: Allow,
     #[command(flatten)]

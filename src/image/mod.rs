@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 pub use format::{open, probe};
 pub use model::{
-    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Severity, Snapshot,
-    Space, State, Written,
+    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
+    Snapshot, Space, State, Written,
 };
 
 use crate::error::{Error, Result};
@@ -128,6 +128,18 @@ pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn T
             return Err(Error::unsupported("writing QED images is not supported yet").at(file.path()));
         }
     })
+}
+
+/// Repairs the image in `file`: one switch from the old metadata to sound metadata. With `dry`
+/// nothing is written, only counted (an upper bound).
+///
+/// What cannot be mended stays reported by [`Image::check`].
+pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
+    match format {
+        Format::Qcow2 => qcow2::repair(file, what, dry),
+        Format::Qed => Err(Error::unsupported("repairing QED images is not supported yet").at(file.path())),
+        Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
+    }
 }
 
 impl std::fmt::Debug for dyn Image {

@@ -267,6 +267,16 @@ impl CheckReport {
     }
 }
 
+/// What a repair mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repair {
+    /// Gives back space that counts as used and is not.
+    Leaks,
+    /// Leaks, and everything else that references decide.
+    All,
+}
+
 /// Bytes of data that only one state of an image holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Space {

@@ -7,8 +7,16 @@ use crate::error::{Error, Result};
 pub(super) const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Plain zero flag, version 3 without subclusters.
-pub(super) const ZERO: u64 = 1;
+const ZERO: u64 = 1;
 const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
+
+/// Subcluster bitmap of a cluster that is wholly data.
+pub(super) const ALL_ALLOCATED: u64 = u32::MAX as u64;
+
+/// The entry (with its bitmap) of a cluster that is wholly zeros and needs no space.
+pub(super) fn zeros(header: &Header) -> (u64, u64) {
+    if header.extended_l2() { (0, ALL_ALLOCATED << 32) } else { (ZERO, 0) }
+}
 
 /// A decoded L2 entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

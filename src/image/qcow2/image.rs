@@ -48,6 +48,17 @@ impl Qcow2 {
         })
     }
 
+    /// Where the L1 table of a state lies.
+    pub(super) fn l1_place(&self, state: State) -> L1Place {
+        match state {
+            State::Active => L1Place { offset: self.header.l1_offset, entries: self.header.l1_size },
+            State::Snapshot(i) => self.table.get(i).map_or(L1Place { offset: 0, entries: 0 }, |s| L1Place {
+                offset: s.l1_offset,
+                entries: s.l1_size,
+            }),
+        }
+    }
+
     /// The L1 table of a state.
     pub(super) fn l1(&self, state: State) -> Result<&[u64]> {
         let l1 = match state {

@@ -10,12 +10,15 @@
 //! | `bitmaps` | persistent dirty bitmaps |
 //! | `compression` | compressed clusters |
 //! | `refcounts` | the refcount table and its blocks |
-//! | `check` | counting every reference |
+//! | `walk`, `counts` | counting every reference |
+//! | `check` | the verdict |
 //! | `space` | bytes that only one state holds |
 //! | `create` | a new image |
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
-//! | `take` | taking an internal snapshot |
+//! | `take` | internal snapshots: take, apply, delete, rename |
+//! | `trees` | references of whole trees |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
+//! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
@@ -24,6 +27,7 @@ mod alloc;
 mod bitmaps;
 mod check;
 mod compression;
+mod counts;
 mod create;
 mod entry;
 mod extensions;
@@ -32,13 +36,17 @@ mod image;
 mod refcounts;
 mod refupdate;
 mod relink;
+mod repair;
 mod snapshots;
 mod space;
 mod tables;
 mod take;
+mod trees;
+mod walk;
 mod writer;
 
 pub use create::{CreateOptions, create};
 pub use image::Qcow2;
 pub use relink::relink;
+pub(crate) use repair::repair;
 pub use writer::Writer;

@@ -1,5 +1,6 @@
 //! Reading refcounts ("Host cluster management"): a table of blocks of counters 1 to 64 bits wide.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::header::Header;
@@ -8,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 
 const OFFSET_MASK: u64 = !511;
+/// Blocks kept: those of half a terabyte at the usual widths.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// One refcount block in file order, read and changed counter by counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +73,12 @@ pub(super) fn max_refcount(header: &Header) -> u64 {
     }
 }
 
-/// The refcount structures of a file as they are on disk. Blocks are read one at a time.
+/// The refcount structures of a file as they are on disk. Blocks are read when needed.
 pub(super) struct Refcounts {
     file: Arc<dyn File>,
     header: Header,
     pub(super) table: Vec<u64>,
-    last: Option<(u64, Option<Block>)>,
+    cache: HashMap<u64, Option<Block>>,
 }
 
 impl Refcounts {
@@ -85,7 +88,7 @@ impl Refcounts {
             table: read_table(&**file, header)?,
             file: file.clone(),
             header: header.clone(),
-            last: None,
+            cache: HashMap::new(),
         })
     }
 
@@ -96,11 +99,23 @@ impl Refcounts {
 
     /// Block `index`; `None` when all its counters are 0 for want of a block.
     pub(super) fn block(&mut self, index: u64) -> Result<Option<&Block>> {
-        if self.last.as_ref().is_none_or(|(i, _)| *i != index) {
+        if !self.cache.contains_key(&index) {
+            let room = (CACHE_BYTES / self.header.cluster_size()).max(2) as usize;
+            if self.cache.len() >= room {
+                self.cache.clear();
+            }
             let block = read_block(&*self.file, &self.header, &self.table, index)?;
-            self.last = Some((index, block));
+            self.cache.insert(index, block);
         }
-        Ok(self.last.as_ref().and_then(|(_, block)| block.as_ref()))
+        Ok(self.cache.get(&index).and_then(Option::as_ref))
+    }
+
+    /// Treats block `index` as if it were not there.
+    pub(super) fn forget_block(&mut self, index: u64) {
+        if let Some(entry) = usize::try_from(index).ok().and_then(|i| self.table.get_mut(i)) {
+            *entry = 0;
+        }
+        self.cache.remove(&index);
     }
 
     /// The recorded refcount of a cluster.

@@ -45,6 +45,20 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Puts another name in the entry; everything else, known or not, stays.
+    pub(super) fn rename(&mut self, name: &str) {
+        let extra = be32(&self.raw, 36) as usize;
+        let id_len = usize::from(be16(&self.raw, 12));
+        let name_at = FIXED + extra + id_len;
+        self.raw.truncate(name_at);
+        self.raw.extend(name.as_bytes());
+        self.raw.resize(align_up(self.raw.len() as u64, 8) as usize, 0);
+        self.raw.splice(14..16, (name.len() as u16).to_be_bytes());
+        self.shown.name = name.to_owned();
+    }
+}
+
 /// Reads the whole table.
 pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
     let count = header.nb_snapshots;

@@ -79,15 +79,68 @@ impl L2 {
 
     /// The entry undecoded, with its subcluster bitmap (0 without subclusters).
     pub(super) fn raw(&self, header: &Header, index: u64) -> (u64, u64) {
-        let words = (header.l2_entry_size() / 8) as usize;
+        let words = stride(header);
         let at = index as usize * words;
         let word = |i| self.0.get(i).copied().unwrap_or(0);
         (word(at), if words == 2 { word(at + 1) } else { 0 })
     }
 
-    /// All words of the table.
-    pub(super) fn words(&self) -> &[u64] {
-        &self.0
+    /// A copy to change.
+    pub(super) fn to_words(&self, header: &Header) -> Words {
+        Words { words: self.0.to_vec(), stride: stride(header) }
+    }
+}
+
+/// Words per L2 entry: two with subclusters.
+fn stride(header: &Header) -> usize {
+    (header.l2_entry_size() / 8) as usize
+}
+
+/// An L2 table in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Words {
+    words: Vec<u64>,
+    stride: usize,
+}
+
+impl Words {
+    /// A table that maps nothing.
+    pub(super) fn empty(header: &Header) -> Self {
+        let stride = stride(header);
+        Self { words: vec![0; header.l2_entries() as usize * stride], stride }
+    }
+
+    /// Entry `index` with its subcluster bitmap.
+    pub(super) fn get(&self, index: u64) -> (u64, u64) {
+        let at = index as usize * self.stride;
+        let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
+        (word(at), if self.stride == 2 { word(at + 1) } else { 0 })
+    }
+
+    /// Replaces entry `index`; the bitmap is dropped where entries have none.
+    pub(super) fn set(&mut self, index: u64, (word, bitmap): (u64, u64)) {
+        let at = index as usize * self.stride;
+        if let Some(slot) = self.words.get_mut(at) {
+            *slot = word;
+        }
+        if let (2, Some(slot)) = (self.stride, self.words.get_mut(at + 1)) {
+            *slot = bitmap;
+        }
+    }
+
+    /// Entries the table has.
+    pub(super) fn len(&self) -> u64 {
+        (self.words.len() / self.stride) as u64
+    }
+
+    /// Whether it maps nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.iter().all(|w| *w == 0)
+    }
+
+    /// As it lies in a file.
+    pub(super) fn to_be_bytes(&self) -> Vec<u8> {
+        to_be_bytes(&self.words)
     }
 }
 

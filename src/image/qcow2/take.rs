@@ -1,60 +1,88 @@
-//! Taking an internal snapshot ("Snapshots"): every cluster of the active state gets one more
-//! reference, and both states share the tables.
+//! Internal snapshots ("Snapshots"): taking, applying, deleting and renaming. Each is one flip, so
+//! it happens wholly or not at all; QEMU itself overwrites the active L1 table in place.
 
-use super::entry::{COPIED, decode, l2_offset};
-use super::snapshots;
-use super::tables::{read_l2, to_be_bytes};
+use super::snapshots::Entry;
+use super::tables::to_be_bytes;
 use super::writer::Writer;
 use crate::error::{Error, Kind, Result};
-use crate::image::Snapshot;
+use crate::image::{Image, Snapshot, State};
 use crate::units::div_up;
 
 impl Writer {
-    /// Records the active state as an internal snapshot: every cluster gets one more reference,
-    /// COPIED is cleared in new copies of the tables, which both states then share.
+    /// Records the active state as an internal snapshot, last in the table.
+    ///
+    /// The name must be new and not empty, the id new ([`Kind::Usage`]); QEMU's own can be neither.
     pub fn snapshot(&mut self, shown: Snapshot) -> Result<()> {
         self.close_l2()?;
-        if shown.name.is_empty()
-            || self.image.table.iter().any(|s| s.shown.name == shown.name || s.shown.id == shown.id)
-        {
-            return Err(Error::new(Kind::Usage, "a snapshot needs a name and an id that are not taken"));
+        self.free_name(&shown.name)?;
+        if self.image.table.iter().any(|s| s.shown.id == shown.id) {
+            return Err(Error::new(Kind::Usage, "a snapshot with this id exists already"));
         }
-        for index in 0..self.l1.len() {
-            self.share_l2(index)?;
-        }
+        self.l1 = self.share_tree(&self.l1.clone(), true)?;
         self.l2_next = self.l1.len();
         let bytes = to_be_bytes(&self.l1);
-        let count = div_up(bytes.len() as u64, self.cluster_size()).max(1);
-        let at = self.take(count, 1)?;
+        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
         self.put(at, &bytes)?;
         let mut table = self.image.table.clone();
-        table.push(snapshots::Entry::new(shown, at << self.header.cluster_bits, self.l1.len() as u32));
+        table.push(Entry::new(shown, at << self.header.cluster_bits, self.l1.len() as u32));
         self.table = Some(table);
         Ok(())
     }
 
-    fn share_l2(&mut self, index: usize) -> Result<()> {
-        let Some(offset) = l2_offset(&self.header, self.l1[index])? else { return Ok(()) };
-        let mut words = read_l2(&*self.image.file, &self.header, offset)?.words().to_vec();
-        let mut changed = false;
-        for word in &mut words {
-            let entry = decode(&self.header, *word, 0)?;
-            if let Some((host, len)) = entry.host_range(&self.header) {
-                let (first, last) =
-                    (host >> self.header.cluster_bits, (host + len - 1) >> self.header.cluster_bits);
-                self.refs.add(&mut self.alloc, first, last - first + 1, 1)?;
-            }
-            changed |= *word & COPIED != 0;
-            *word &= !COPIED;
+    /// The id that QEMU would give the next snapshot: one more than the largest number.
+    pub fn next_snapshot_id(&self) -> String {
+        let ids = self.image.table.iter().filter_map(|s| s.shown.id.parse::<u64>().ok());
+        ids.max().unwrap_or(0).saturating_add(1).to_string()
+    }
+
+    /// Makes the active state what the snapshot at `index` holds, with its virtual size. What the
+    /// active state alone held is gone afterwards.
+    pub fn apply_snapshot(&mut self, index: usize) -> Result<()> {
+        self.close_l2()?;
+        let size = self.image.virtual_size(State::Snapshot(index));
+        let saved = self.image.l1(State::Snapshot(index))?.to_vec();
+        // Shared first, dropped second: nothing reaches 0 in between.
+        let mut l1 = self.share_tree(&saved, false)?;
+        self.drop_tree(&self.l1.clone())?;
+        l1.resize(l1.len().max(self.header.l1_entries_for(size) as usize), 0);
+        self.l1 = l1;
+        self.l2_next = self.l1.len();
+        self.header.size = size;
+        Ok(())
+    }
+
+    /// Removes the snapshot at `index`; what it alone held becomes free.
+    pub fn delete_snapshot(&mut self, index: usize) -> Result<()> {
+        self.close_l2()?;
+        let mut table = self.image.table.clone();
+        if index >= table.len() {
+            return Err(Error::new(Kind::NotFound, "no such snapshot"));
         }
-        if changed {
-            let at = self.take(1, 2)?;
-            self.put(at, &to_be_bytes(&words))?;
-            self.drop_range(offset, self.cluster_size())?;
-            self.l1[index] = at << self.header.cluster_bits;
-        } else {
-            self.refs.add(&mut self.alloc, offset >> self.header.cluster_bits, 1, 1)?;
-            self.l1[index] = offset;
+        let gone = table.remove(index);
+        let saved = self.image.l1(State::Snapshot(index))?.to_vec();
+        self.drop_tree(&saved)?;
+        self.drop_range(gone.l1_offset, u64::from(gone.l1_size) * 8)?;
+        self.mark_copied()?;
+        self.table = Some(table);
+        Ok(())
+    }
+
+    /// Gives the snapshot at `index` another name, new and not empty.
+    pub fn rename_snapshot(&mut self, index: usize, name: &str) -> Result<()> {
+        self.free_name(name)?;
+        let mut table = self.image.table.clone();
+        let entry = table.get_mut(index).ok_or_else(|| Error::new(Kind::NotFound, "no such snapshot"))?;
+        entry.rename(name);
+        self.table = Some(table);
+        Ok(())
+    }
+
+    fn free_name(&self, name: &str) -> Result<()> {
+        if name.is_empty() || name.len() > 255 {
+            return Err(Error::new(Kind::Usage, "a snapshot name has 1 to 255 bytes"));
+        }
+        if self.image.table.iter().any(|s| s.shown.name == name) {
+            return Err(Error::new(Kind::Usage, "a snapshot with this name exists already"));
         }
         Ok(())
     }
@@ -64,10 +92,13 @@ impl Writer {
         let old: usize = self.image.table.iter().map(|s| s.raw.len()).sum();
         self.drop_range(self.header.snapshots_offset, old as u64)?;
         let bytes: Vec<u8> = table.iter().flat_map(|s| s.raw.iter().copied()).collect();
-        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()), 1)?;
-        self.put(at, &bytes)?;
-        self.header.snapshots_offset = at << self.header.cluster_bits;
         self.header.nb_snapshots = table.len() as u32;
+        self.header.snapshots_offset = 0;
+        if !bytes.is_empty() {
+            let at = self.take(div_up(bytes.len() as u64, self.cluster_size()), 1)?;
+            self.put(at, &bytes)?;
+            self.header.snapshots_offset = at << self.header.cluster_bits;
+        }
         Ok(())
     }
 }

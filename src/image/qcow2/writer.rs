@@ -10,14 +10,16 @@
 use std::sync::Arc;
 
 use super::alloc::Alloc;
-use super::entry::{COPIED, ZERO, decode, l2_offset};
+use super::counts::Counts;
+use super::entry::{ALL_ALLOCATED, COPIED, decode, l2_offset, zeros};
 use super::extensions::BITMAPS;
 use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR};
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
-use super::tables::{read_l2, to_be_bytes};
+use super::tables::{Words, read_l2, to_be_bytes};
+use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{State, Target, Written};
 use crate::storage::{File, read_exact_or_zero};
@@ -43,25 +45,52 @@ pub struct Writer {
 /// The L2 table that requests currently fall into.
 struct OpenL2 {
     index: usize,
-    words: Vec<u64>,
+    words: Words,
     changed: bool,
 }
 
 impl Writer {
     /// Starts a change of the image in `file`; with `dry` nothing is ever written.
     ///
-    /// Refused by name: images that are dirty or marked corrupt, encrypted, with an external data
-    /// file, subclusters or persistent bitmaps.
+    /// An image that was not closed cleanly gets its refcounts from its references, in the same
+    /// flip. Refused by name: images that are marked corrupt, or damaged beyond refcounts, or
+    /// encrypted, or with an external data file or persistent bitmaps.
     pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
         let image = Qcow2::open(file).map_err(|e| e.remedy("check the image first"))?;
         writable(&image).at(image.file.path())?;
+        if image.header.incompatible & INCOMPAT_DIRTY == 0 {
+            let old = Refcounts::open(&image.file, &image.header)?;
+            return Self::new(image, old, None, dry);
+        }
+        let (walked, old) = walk(&image)?;
+        if walked.report.corruptions > walked.copied {
+            let first = walked.report.findings.first().map_or("", |f| f.message.as_str());
+            return Err(
+                Error::corrupt(format!("not closed cleanly, and damaged: {first}")).at(image.file.path())
+            );
+        }
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, false)?;
+        writer.header.incompatible &= !INCOMPAT_DIRTY;
+        Ok(writer)
+    }
+
+    /// Starts a repair: refcounts are taken from the references, with `only_leaks` just where they
+    /// are too high.
+    pub(super) fn recounted(image: Qcow2, only_leaks: bool, dry: bool) -> Result<Self> {
+        let (walked, old) = walk(&image)?;
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, only_leaks)?;
+        Ok(writer)
+    }
+
+    fn new(image: Qcow2, old: Refcounts, real: Option<Counts>, dry: bool) -> Result<Self> {
         let header = image.header.clone();
-        let old = Refcounts::open(&image.file, &header)?;
         Ok(Self {
             l1: image.l1(State::Active)?.to_vec(),
             l2: None,
             l2_next: 0,
-            alloc: Alloc::new(&header, old),
+            alloc: Alloc::new(&header, old, real),
             refs: RefUpdate::new(&header),
             table: None,
             tidy: false,
@@ -95,12 +124,14 @@ impl Writer {
 
     /// Drops one reference to every cluster of a host range.
     pub(super) fn drop_range(&mut self, offset: u64, len: u64) -> Result<()> {
-        if len == 0 {
-            return Ok(());
-        }
-        let (first, last) =
-            (offset >> self.header.cluster_bits, (offset + len - 1) >> self.header.cluster_bits);
-        self.refs.add(&mut self.alloc, first, last - first + 1, -1)
+        self.add_range(offset, len, -1)
+    }
+
+    /// Adds `by` to the refcount of every cluster of a host range.
+    pub(super) fn add_range(&mut self, offset: u64, len: u64, by: i64) -> Result<()> {
+        let Some(last) = len.checked_sub(1).and_then(|n| offset.checked_add(n)) else { return Ok(()) };
+        let (first, last) = (offset >> self.header.cluster_bits, last >> self.header.cluster_bits);
+        self.refs.add(&mut self.alloc, first, last - first + 1, by)
     }
 
     fn open_l2(&mut self, index: usize) -> Result<&mut OpenL2> {
@@ -113,8 +144,8 @@ impl Writer {
             let entry =
                 entry.ok_or_else(|| Error::new(Kind::Internal, "a change beyond the virtual size"))?;
             let words = match l2_offset(&self.header, entry)? {
-                Some(offset) => read_l2(&*self.image.file, &self.header, offset)?.words().to_vec(),
-                None => vec![0; self.header.l2_entries() as usize],
+                Some(offset) => read_l2(&*self.image.file, &self.header, offset)?.to_words(&self.header),
+                None => Words::empty(&self.header),
             };
             self.l2 = Some(OpenL2 { index, words, changed: false });
         }
@@ -131,28 +162,28 @@ impl Writer {
             self.drop_range(offset, self.cluster_size())?;
         }
         self.l1[table.index] = 0;
-        if table.words.iter().any(|w| *w != 0) {
+        if !table.words.is_empty() {
             let at = self.take(1, 1)?;
-            self.put(at, &to_be_bytes(&table.words))?;
+            self.put(at, &table.words.to_be_bytes())?;
             self.l1[table.index] = at << self.header.cluster_bits | COPIED;
         }
         Ok(())
     }
 
     /// Points one guest cluster at something else and drops what it pointed at.
-    fn set_entry(&mut self, cluster: u64, new: u64) -> Result<()> {
-        let entries = self.header.l2_entries();
-        let table = self.open_l2((cluster / entries) as usize)?;
-        let word = table.words.get_mut((cluster % entries) as usize);
-        let word = word.ok_or_else(|| Error::new(Kind::Internal, "entry beyond its table"))?;
-        let old = std::mem::replace(word, new);
-        table.changed |= old != new;
-        if old != new
-            && let Some((host, len)) = decode(&self.header, old, 0)?.host_range(&self.header)
-        {
-            self.drop_range(host, len)?;
+    fn set_entry(&mut self, cluster: u64, new: (u64, u64)) -> Result<()> {
+        let (table, index) = (cluster / self.header.l2_entries(), cluster % self.header.l2_entries());
+        let table = self.open_l2(table as usize)?;
+        let old = table.words.get(index);
+        if old == new {
+            return Ok(());
         }
-        Ok(())
+        table.words.set(index, new);
+        table.changed = true;
+        match decode(&self.header, old.0, old.1)?.host_range(&self.header) {
+            Some((host, len)) => self.drop_range(host, len),
+            None => Ok(()),
+        }
     }
 
     fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
@@ -164,17 +195,8 @@ impl Writer {
     /// Forgets everything the active state holds: all of it reads through to the backing file.
     pub fn clear(&mut self) -> Result<()> {
         self.close_l2()?;
-        for index in 0..self.l1.len() {
-            let Some(offset) = l2_offset(&self.header, self.l1[index])? else { continue };
-            let table = read_l2(&*self.image.file, &self.header, offset)?;
-            for i in 0..self.header.l2_entries() {
-                if let Some((host, len)) = table.entry(&self.header, i)?.host_range(&self.header) {
-                    self.drop_range(host, len)?;
-                }
-            }
-            self.drop_range(offset, self.cluster_size())?;
-            self.l1[index] = 0;
-        }
+        self.drop_tree(&self.l1.clone())?;
+        self.l1.fill(0);
         self.l2_next = self.l1.len();
         Ok(())
     }
@@ -284,7 +306,8 @@ impl Target for Writer {
 
     fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
         for (i, cluster) in self.clusters(at, len)?.enumerate() {
-            self.set_entry(cluster, (host.0 + ((i as u64) << self.header.cluster_bits)) | COPIED)?;
+            let host = host.0 + ((i as u64) << self.header.cluster_bits);
+            self.set_entry(cluster, (host | COPIED, ALL_ALLOCATED))?;
         }
         Ok(())
     }
@@ -295,7 +318,7 @@ impl Target for Writer {
             return Ok(false);
         }
         for cluster in self.clusters(at, len)? {
-            self.set_entry(cluster, if backed { ZERO } else { 0 })?;
+            self.set_entry(cluster, if backed { zeros(&self.header) } else { (0, 0) })?;
         }
         Ok(true)
     }
@@ -345,9 +368,7 @@ fn writable(image: &Qcow2) -> Result<()> {
     let no = |what: &str| Err(Error::unsupported(format!("{what}; cowherd cannot write such an image yet")));
     match header.incompatible {
         bits if bits & INCOMPAT_CORRUPT != 0 => no("marked corrupt"),
-        bits if bits & INCOMPAT_DIRTY != 0 => no("not closed cleanly (dirty)"),
         bits if bits & INCOMPAT_DATA_FILE != 0 => no("data in an external file"),
-        _ if header.extended_l2() => no("subclusters (extended L2)"),
         _ if header.encryption.is_some() => no("encrypted"),
         _ if image.extensions.get(BITMAPS).is_some() => no("persistent dirty bitmaps"),
         _ => Ok(()),
