@@ -16,6 +16,7 @@ mod lab;
 mod random;
 mod reading;
 mod refuse;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         interrupt::cases(),
         garbage::cases(),
         random::cases(),
+        terminal::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
