@@ -80,7 +80,10 @@ fn change(file: &Arc<dyn File>, model: &mut Vec<u8>, random: &mut Random) {
             bytes[0] = random.next() as u8;
             // Behind the end of the disk there must be zeros, for the day it grows.
             bytes[range.len()..].fill(0);
-            write(&mut writer, at * unit, &bytes);
+            let compressible = n == 1 && random.below(2) == 0;
+            if !(compressible && writer.put_compressed(Guest(at * unit), &bytes).unwrap()) {
+                write(&mut writer, at * unit, &bytes);
+            }
             model[range.clone()].copy_from_slice(&bytes[..range.len()]);
         }
         at += n;
@@ -109,6 +112,7 @@ fn created(
     refcount_bits: u32,
     version: u32,
     extended_l2: bool,
+    zstd: bool,
     size: u64,
 ) -> Arc<dyn File> {
     let file: Arc<dyn File> = Arc::new(MemFile::new("mem", Vec::new()));
@@ -117,6 +121,7 @@ fn created(
         cluster_size,
         refcount_bits,
         extended_l2,
+        zstd,
         virtual_size: size,
         ..CreateOptions::default()
     };
@@ -132,9 +137,10 @@ fn random_changes_and_snapshots_read_as_the_model_says() {
         let bits = [4, 8, 16, 16, 32, 64][random.below(6) as usize];
         let version = if bits == 16 && random.below(2) == 0 { 2 } else { 3 };
         let extended_l2 = version == 3 && random.below(4) == 0;
+        let zstd = version == 3 && random.below(2) == 0;
         let cluster_size = if extended_l2 { 16384 } else { cluster_size };
         let size = align_up(1 + random.below(300 * cluster_size), 512);
-        let file = created(cluster_size, bits, version, extended_l2, size);
+        let file = created(cluster_size, bits, version, extended_l2, zstd, size);
         let mut model = vec![0; size as usize];
         let mut saved: Vec<Vec<u8>> = Vec::new();
         for step in 0..8 {
@@ -156,7 +162,7 @@ fn random_changes_and_snapshots_read_as_the_model_says() {
 
 #[test]
 fn a_rehearsal_writes_nothing_and_knows_the_cost() {
-    let file = created(4096, 16, 3, false, 1 << 20);
+    let file = created(4096, 16, 3, false, false, 1 << 20);
     let mut random = Random(7);
     let mut model = vec![0; 1 << 20];
     change(&file, &mut model, &mut random);
@@ -189,7 +195,7 @@ fn set_refcount(file: &Arc<dyn File>, cluster: u64, value: u16) {
 fn repair_puts_refcounts_right_and_keeps_every_view() {
     for seed in 1..=20u64 {
         let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
-        let file = created(4096, 16, 3, false, 1 << 20);
+        let file = created(4096, 16, 3, false, false, 1 << 20);
         let mut model = vec![0; 1 << 20];
         change(&file, &mut model, &mut random);
         snapshot(&file, "sn1", model.len() as u64);

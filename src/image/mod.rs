@@ -94,6 +94,14 @@ pub trait Target: Send {
     /// old size, and what a longer backing file has there, is the caller's to cover.
     fn grow(&mut self, size: u64) -> Result<()>;
 
+    /// Makes the virtual disk `size` bytes long; what lies beyond is gone. The last unit keeps what
+    /// it holds behind the new end.
+    fn shrink(&mut self, size: u64) -> Result<()>;
+
+    /// Says that the active state will read differently afterwards, so that what tracks its changes
+    /// (dirty bitmaps) is marked invalid in the same switch.
+    fn content_changes(&mut self) {}
+
     /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
     /// bytes (whole units, at least one).
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)>;

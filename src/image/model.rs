@@ -200,6 +200,14 @@ impl Details {
         matches!(self, Self::Qcow2 { corrupt: true, .. })
     }
 
+    /// Names of persistent dirty bitmaps.
+    pub fn bitmaps(&self) -> &[String] {
+        match self {
+            Self::Qcow2 { bitmaps, .. } => bitmaps,
+            _ => &[],
+        }
+    }
+
     /// How data is encrypted.
     pub fn encryption(&self) -> Option<Encryption> {
         match self {
@@ -275,6 +283,16 @@ pub enum Repair {
     Leaks,
     /// Leaks, and everything else that references decide.
     All,
+}
+
+impl Repair {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leaks => "leaks",
+            Self::All => "all",
+        }
+    }
 }
 
 /// Bytes of data that only one state of an image holds.

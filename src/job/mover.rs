@@ -42,9 +42,10 @@ impl Mover<'_> {
 
     fn chunk(&self, at: u64, host: u64, len: u64) -> Result<()> {
         let mut pos = at;
-        pos = self.copy_view(&self.source.view, pos, at + len, at, host)?;
+        let end = (at + len).min(self.source.end);
+        pos = self.copy_view(&self.source.view, pos, end, at, host)?;
         if let Some(rest) = &self.source.rest {
-            pos = self.copy_view(rest, pos, at + len, at, host)?;
+            pos = self.copy_view(rest, pos, end, at, host)?;
         }
         self.zeros(host + (pos - at), at + len - pos)
     }

@@ -9,8 +9,8 @@ use super::{Options, Phase, Progress, Report};
 use crate::chain::Opener;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::{self, Writer};
-use crate::image::{self, BackingRef, Format, Target, Written};
-use crate::plan::{Copy, CopyMode, Plan, Step, drive};
+use crate::image::{self, BackingRef, Format, Repair, State, Target, Written};
+use crate::plan::{Copy, CopyMode, Plan, Source, Step, drive, resize_image};
 use crate::storage::trash;
 use crate::text::{Shown, human_size};
 
@@ -43,6 +43,8 @@ impl<'a> Run<'a> {
             Step::Copy(copy) => self.copy(copy),
             Step::Relink { image, backing, format } => self.relink(image, backing, *format),
             Step::Compact { image } => self.empty(image),
+            Step::Repair { image, format, what } => self.repair(image, *format, *what),
+            Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
             Step::Trash { file } => self.trash(file),
             Step::Verify { image, format } => self.verify(image, *format),
         }
@@ -74,6 +76,9 @@ impl<'a> Run<'a> {
         let in_place = overwrites && copy.format == Format::Raw;
         if let Some(size) = copy.grow_to {
             target.grow(size).at(&copy.into)?;
+        }
+        if overwrites {
+            target.content_changes();
         }
         let runs = copy.runs(&source, target.unit(), target.size())?;
         let (progress, pace) = (self.progress, &mut self.pace);
@@ -118,6 +123,25 @@ impl<'a> Run<'a> {
         writer.tidy()?;
         let tidied = Box::new(writer).finish()?;
         self.wrote(Written { freed_bytes: 0, ..tidied });
+        Ok(())
+    }
+
+    fn repair(&mut self, image: &Path, format: Format, what: Repair) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let written = image::repair(self.files.get(image)?, format, what, false)?;
+        self.wrote(written);
+        Ok(())
+    }
+
+    fn resize(&mut self, image: &Path, format: Format, to: u64) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let source = Source::of(self.opener().open(image)?.view(State::Active), to);
+        let file = self.files.get(image)?;
+        let target = image::write(file.clone(), format, false)?;
+        let (progress, pace) = (self.progress, &mut self.pace);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace };
+        let written = resize_image(target, &source.view, to, &mut |at, host, len| mover.fill(at, host, len))?;
+        self.wrote(written);
         Ok(())
     }
 

@@ -60,10 +60,6 @@ impl<'a> Draft<'a> {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
     }
 
-    pub(super) fn qemu_img(&mut self, lines: Vec<String>) {
-        self.plan.qemu_img = lines;
-    }
-
     /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
     pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
         if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
@@ -184,22 +180,43 @@ impl<'a> Draft<'a> {
 
     /// Adds the step that empties an image whose content its base has as well.
     pub(super) fn empty(&mut self, path: &Path) -> Result<()> {
-        match rehearse::empty(path) {
-            Ok((written, id)) => {
-                self.meter.wrote(path, id, written)?;
+        self.step_that_only_counts(Step::Compact { image: path.to_path_buf() })
+    }
+
+    /// Adds a step that changes one image by itself. What cannot be written is a hazard.
+    pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
+        match rehearse::alone(&step, &self.opener()) {
+            Ok(Some((path, id, written))) => {
+                self.meter.wrote(&path, id, written)?;
                 self.meter.cost.exact = false;
-                let id = self.after.find(path);
+                let id = self.after.find(&path);
                 if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
                     node.disk_size = node.disk_size.saturating_sub(written.freed_bytes);
                 }
             }
+            Ok(None) => {}
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
                 self.hazard(HazardKind::Unsupported, e.to_string());
             }
             Err(e) => return Err(e),
         }
-        self.plan.steps.push(Step::Compact { image: path.to_path_buf() });
+        self.plan.steps.push(step);
         Ok(())
+    }
+
+    /// Records the virtual size an image will have.
+    pub(super) fn resized(&mut self, path: &Path, size: u64) {
+        let id = self.after.find(path);
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            node.virtual_size = size;
+        }
+    }
+
+    /// Adds a verification of one image, if it has tables.
+    pub(super) fn verify_image(&mut self, path: &Path, format: Format) {
+        if format != Format::Raw {
+            self.plan.steps.push(Step::Verify { image: path.to_path_buf(), format });
+        }
     }
 
     /// Adds the step that moves a file to the trash.
@@ -225,7 +242,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The plan.
-    pub(super) fn finish(mut self, title: String, undo: String) -> Result<Plan> {
+    pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
         if let Some(missing) = self.meter.missing_space() {
             self.hazard(HazardKind::NoSpace, format!("{} too little free space", human_size(missing)));
         }
@@ -253,6 +270,6 @@ impl<'a> Draft<'a> {
             self.after = self.after.removed(*id);
         }
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
-        Ok(Plan { title, undo, cost: self.meter.cost, after: self.after, ..self.plan })
+        Ok(Plan { title, undo, qemu_img, cost: self.meter.cost, after: self.after, ..self.plan })
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("top_with_snapshots", top_with_snapshots, "commit top.qcow2 --yes", 13, "snapshot"),
         ("no_terminal_no_yes", chain, "commit top.qcow2", 10, "--yes"),
         ("base_without_parent", chain, "commit base.qcow2 --yes", 2, ""),
-        ("bitmaps", bitmaps, "commit top.qcow2 --yes", 13, "bitmap"),
+        ("bitmaps", bitmaps, "commit top.qcow2 --yes", 10, "--accept bitmaps-lost"),
         ("corrupt_base", corrupt_base, "commit top.qcow2 --yes", 13, "corrupt"),
         (
             "base_beyond_the_parent",

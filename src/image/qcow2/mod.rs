@@ -17,6 +17,7 @@
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
+//! | `pack` | writing compressed clusters |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
@@ -33,6 +34,7 @@ mod entry;
 mod extensions;
 mod header;
 mod image;
+mod pack;
 mod refcounts;
 mod refupdate;
 mod relink;
