@@ -113,6 +113,7 @@ impl<'a> Run<'a> {
         let file = self.files.get(image)?;
         let mut writer = Writer::open(file.clone(), false)?;
         writer.clear()?;
+        writer.leave_room();
         let written = Box::new(writer).finish()?;
         self.wrote(written);
         if written == Written::default() {

@@ -24,7 +24,7 @@ pub fn copy_range(src: &dyn File, mut from: u64, dst: &dyn File, mut to: u64, mu
     if let (Some(src_fd), Some(dst_fd)) = (src.fd(), dst.fd()) {
         while len > 0 {
             let (mut off_in, mut off_out) = (from, to);
-            let n = usize::try_from(len).unwrap_or(usize::MAX).min(64 << 20);
+            let n = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
             let copied = rustix::io::retry_on_intr(|| {
                 rustix::fs::copy_file_range(src_fd, Some(&mut off_in), dst_fd, Some(&mut off_out), n)
             });

@@ -39,6 +39,7 @@ pub struct Writer {
     pub(super) table: Option<Vec<snapshots::Entry>>,
     pub(super) room: Room,
     tidy: bool,
+    leaves_room: bool,
     content_changes: bool,
     dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
@@ -100,6 +101,7 @@ impl Writer {
             table: None,
             room: Room::default(),
             tidy: false,
+            leaves_room: false,
             content_changes: false,
             old_len: Some(image.file.len()?),
             header,
@@ -230,6 +232,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Leaves the blocks of freed clusters to the file: a [`tidy`](Self::tidy) that follows cuts them
+    /// off at once, which is cheaper than punching holes first.
+    pub fn leave_room(&mut self) {
+        self.leaves_room = true;
+    }
+
     /// Places all refcounts and the L1 table anew, as low in the file as there is room; what is free
     /// behind them is cut off.
     pub fn tidy(&mut self) -> Result<()> {
@@ -290,7 +298,8 @@ impl Writer {
         if self.dry {
             return Ok(());
         }
-        for (start, len) in freed.iter().filter(|(start, _)| *start < end) {
+        let holes = freed.iter().filter(|(start, _)| *start < end && !self.leaves_room);
+        for (start, len) in holes {
             file.punch(start << bits, (*len).min(end - start) << bits)?;
         }
         if file.len()? > end << bits {
