@@ -13,8 +13,10 @@ mod damage;
 mod garbage;
 mod interrupt;
 mod lab;
+mod random;
 mod reading;
 mod refuse;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -67,6 +69,8 @@ fn main() -> ExitCode {
         busy::cases(),
         interrupt::cases(),
         garbage::cases(),
+        random::cases(),
+        terminal::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
