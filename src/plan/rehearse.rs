@@ -8,8 +8,7 @@ use super::ranges::drive;
 use super::{Copy, Cost};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
-use crate::image::qcow2::Writer;
-use crate::image::{self, Target, Written};
+use crate::image::{self, Format, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -100,15 +99,9 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Rehearses emptying an image. The second pass, which moves the tables down, is not rehearsed: it
-/// writes no more than the first.
-pub(super) fn empty(path: &Path) -> Result<(Written, FileId)> {
+/// Rehearses emptying an image.
+pub(super) fn empty(path: &Path, format: Format) -> Result<(Written, FileId)> {
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let id = file.id();
-    let mut writer = Writer::open(file, true)?;
-    writer.clear()?;
-    let mut written = Box::new(writer).finish()?;
-    written.meta_bytes *= 2;
-    written.extra_bytes *= 2;
-    Ok((written, id))
+    Ok((image::empty(file, format, true)?, id))
 }

@@ -19,6 +19,7 @@
 //! | `trees` | references of whole trees |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `relink` | a new backing file in one sector |
+//! | `empty` | giving up everything the active state holds |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
 
@@ -28,6 +29,7 @@ mod check;
 mod compression;
 mod counts;
 mod create;
+mod empty;
 mod entry;
 mod extensions;
 mod header;
@@ -44,6 +46,7 @@ mod walk;
 mod writer;
 
 pub use create::{CreateOptions, create};
+pub use empty::empty;
 pub use image::Qcow2;
 pub use relink::relink;
 pub use writer::Writer;
