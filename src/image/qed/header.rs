@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligne
 use crate::error::{Error, Result};
 use crate::image::BackingRef;
 use crate::storage::File;
-use crate::units::{Host, align_down};
+use crate::units::{Host, align_down, align_up};
 
 /// The image has a backing file.
 const BACKING_FILE: u64 = 1;
@@ -60,7 +60,8 @@ pub(super) struct Header {
     pub(super) backing: Option<BackingRef>,
     /// Offset and length of the backing name.
     pub(super) backing_place: (u32, u32),
-    /// Length of the file in whole clusters: QEMU counts nothing that lies in a partial one.
+    /// Length of the file in whole clusters: QEMU counts nothing that lies in a partial one. It
+    /// takes every file for whole sectors, though.
     pub(super) file_size: u64,
 }
 
@@ -201,7 +202,7 @@ impl Layout {
             need_check: features & NEED_CHECK != 0,
             backing: None,
             backing_place: (self.backing_filename_offset.get(), self.backing_filename_size.get()),
-            file_size: align_down(file_len, cluster_size),
+            file_size: align_down(align_up(file_len, SECTOR as u64), cluster_size),
         };
         if !header.is_table(header.l1.0) {
             let what = format!("l1_table_offset {} is misaligned or outside the file", header.l1);
