@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Backing, Forest, Node, NodeId, Problem, ProblemKind};
+use crate::image::Format;
 
 impl Forest {
     /// Everything based on an image, directly or not, parents before children. Without the image.
@@ -31,7 +32,7 @@ impl Forest {
             name: self.get(child).map_or(String::new(), |c| {
                 super::json::lossless_or_escaped(reference(&c.path, &parent.path).as_os_str())
             }),
-            format: parent.format.map(|f| f.name().to_owned()),
+            format: parent.format.filter(|f| records(self.get(child), *f)).map(|f| f.name().to_owned()),
             resolved: Some(parent.path.clone()),
             node: Some(id),
         });
@@ -174,6 +175,11 @@ pub fn reference(child: &Path, parent: &Path) -> PathBuf {
         },
         _ => parent.to_path_buf(),
     }
+}
+
+/// Whether an image can record this format of its backing file: QED has a bit for raw, and no other.
+fn records(image: Option<&Node>, format: Format) -> bool {
+    image.is_none_or(|node| node.format != Some(Format::Qed)) || format == Format::Raw
 }
 
 fn is_about_backing(problem: &Problem) -> bool {

@@ -22,7 +22,7 @@ pub use model::{
     Snapshot, Space, State, Written,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
@@ -132,9 +132,7 @@ pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn T
     Ok(match format {
         Format::Raw => Box::new(raw::RawTarget::open(file, dry)?),
         Format::Qcow2 => Box::new(qcow2::Writer::open(file, dry)?),
-        Format::Qed => {
-            return Err(Error::unsupported("writing QED images is not supported yet").at(file.path()));
-        }
+        Format::Qed => Box::new(qed::QedWriter::open(file, dry)?),
     })
 }
 
@@ -145,8 +143,32 @@ pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn T
 pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
     match format {
         Format::Qcow2 => qcow2::repair(file, what, dry),
-        Format::Qed => Err(Error::unsupported("repairing QED images is not supported yet").at(file.path())),
+        Format::Qed => qed::repair(file, what, dry),
         Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
+    }
+}
+
+/// Records `backing` as the backing file of the image in `file`: one sector, so that there is no
+/// instant without one. Returns how many bytes that took. The caller holds the write lock.
+///
+/// QED can record no format but raw; there any other is left for the reader to find out.
+pub fn relink(file: &dyn File, format: Format, backing: &BackingRef) -> Result<u64> {
+    match format {
+        Format::Raw => Err(Error::unsupported("a raw image cannot have a backing file")),
+        Format::Qcow2 => qcow2::relink(file, backing),
+        Format::Qed => qed::relink(file, backing),
+    }
+    .at(file.path())
+}
+
+/// Empties the active state of the image in `file`, so that all of it reads through to the backing
+/// file, and makes the file as short as that allows. With `dry` nothing is written; what is counted
+/// is exact for QED and an upper bound for qcow2.
+pub fn empty(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Written> {
+    match format {
+        Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(file.path())),
+        Format::Qcow2 => qcow2::empty(file, dry),
+        Format::Qed => qed::empty(file, dry),
     }
 }
 

@@ -134,7 +134,9 @@ impl Commit<'_> {
                 format!("{} is encrypted; its content cannot be copied", name(how)),
             );
         }
-        if self.top.backing.as_ref().is_some_and(|b| b.format.is_none()) {
+        // QED can record nothing but raw, so there it is only missing for a raw file.
+        let records = self.top.format != Some(Format::Qed) || self.format == Format::Raw;
+        if records && self.top.backing.as_ref().is_some_and(|b| b.format.is_none()) {
             draft.hazard(
                 HazardKind::BackingFormat,
                 format!(
@@ -295,18 +297,8 @@ impl Commit<'_> {
     fn retire_top(&self, draft: &mut Draft<'_>, chain: &Chain) -> Result<()> {
         if self.trashes_top() {
             draft.trash(self.top_id)
-        } else if self.changes_top() && chain.top().image.format() == Format::Qcow2 {
-            draft.empty(&self.top.path)
         } else if self.changes_top() {
-            draft.hazard(
-                HazardKind::Unsupported,
-                format!(
-                    "{} is a {} overlay, which cannot be emptied yet; choose --keep or --remove",
-                    name(&self.top.path),
-                    chain.top().image.format()
-                ),
-            );
-            Ok(())
+            draft.empty(&self.top.path, chain.top().image.format())
         } else {
             Ok(())
         }

@@ -155,14 +155,12 @@ impl<'a> Draft<'a> {
         let unknown = || Error::new(Kind::Internal, "an id of another forest");
         let (child_node, parent_node) =
             (self.before.get(child).ok_or_else(unknown)?, self.before.get(parent).ok_or_else(unknown)?);
-        if child_node.format != Some(Format::Qcow2) {
-            let format = child_node.format.map_or("damaged", Format::name);
+        let of = child_node.format.unwrap_or(Format::Raw);
+        if of == Format::Raw {
+            let what = if child_node.format.is_some() { "raw" } else { "damaged" };
             self.hazard(
                 HazardKind::Unsupported,
-                format!(
-                    "{} is {format}; its backing file cannot be changed yet",
-                    Shown::path(&child_node.path)
-                ),
+                format!("{} is {what}; its backing file cannot be changed", Shown::path(&child_node.path)),
             );
         }
         let keeps_absolute = child_node.backing.as_ref().is_some_and(|b| Path::new(&b.name).is_absolute());
@@ -173,25 +171,27 @@ impl<'a> Draft<'a> {
         self.meter.cost.write_bytes += 512 + backing.as_os_str().len() as u64;
         // The name may fit into the sector, which then is all that is written.
         self.meter.cost.exact = false;
-        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format });
+        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format, of });
         self.after = self.after.relinked(child, Some(parent));
         Ok(())
     }
 
     /// Adds the step that empties an image whose content its base has as well.
-    pub(super) fn empty(&mut self, path: &Path) -> Result<()> {
-        self.step_that_only_counts(Step::Compact { image: path.to_path_buf() })
+    pub(super) fn empty(&mut self, path: &Path, format: Format) -> Result<()> {
+        self.step_that_only_counts(Step::Compact { image: path.to_path_buf(), format })
     }
 
     /// Adds a step that changes one image by itself. What cannot be written is a hazard.
     pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
+        let is_exact = matches!(&step, Step::Compact { format: Format::Qed, .. });
         match rehearse::alone(&step, &self.opener()) {
             Ok(Some((path, id, written))) => {
                 self.meter.wrote(&path, id, written)?;
-                self.meter.cost.exact = false;
+                self.meter.cost.exact &= is_exact;
                 let id = self.after.find(&path);
                 if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
-                    node.disk_size = node.disk_size.saturating_sub(written.freed_bytes);
+                    node.disk_size =
+                        (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
                 }
             }
             Ok(None) => {}

@@ -85,12 +85,16 @@ pub enum Step {
         backing: PathBuf,
         /// The format to record.
         format: Format,
+        /// The format of the image itself.
+        of: Format,
     },
     /// Drops the clusters that read the same without them, and gives the space back.
     Compact {
         /// The image.
         #[serde(serialize_with = "lossy")]
         image: PathBuf,
+        /// Its format.
+        format: Format,
     },
     /// Mends metadata: refcounts from references.
     Repair {
@@ -230,10 +234,12 @@ impl Step {
                     }
                 }
             }
-            Self::Relink { image, backing, format } => {
+            Self::Relink { image, backing, format, .. } => {
                 format!("relink {} to {} ({format})", name(image), Shown::path(backing))
             }
-            Self::Compact { image } => format!("empty {}: everything in it is in its base now", name(image)),
+            Self::Compact { image, .. } => {
+                format!("empty {}: everything in it is in its base now", name(image))
+            }
             Self::Repair { image, what, .. } => format!("repair {} ({})", name(image), what.name()),
             Self::Resize { image, to, .. } => {
                 format!("make the disk of {} {} long", name(image), human_size(*to))

@@ -8,8 +8,7 @@ use super::ranges::{drive, resize};
 use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
-use crate::image::qcow2::Writer;
-use crate::image::{self, State, Target, Written};
+use crate::image::{self, State, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -106,13 +105,13 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
 /// Rehearses a step that changes one image by itself; `None` for a step of another sort.
 pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, FileId, Written)>> {
     let path = match step {
-        Step::Compact { image } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
+        Step::Compact { image, .. } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
         _ => return Ok(None),
     };
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let id = file.id();
     let written = match step {
-        Step::Compact { .. } => empty(file)?,
+        Step::Compact { format, .. } => image::empty(file, *format, true)?,
         Step::Repair { format, what, .. } => image::repair(file, *format, *what, true)?,
         Step::Resize { format, to, .. } => {
             let view = opener.open(path)?.view(State::Active);
@@ -121,15 +120,4 @@ pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, Fil
         _ => return Ok(None),
     };
     Ok(Some((path.clone(), id, written)))
-}
-
-/// Emptying an image. The second pass, which moves the tables down, is not rehearsed: it writes no
-/// more than the first.
-fn empty(file: Arc<dyn File>) -> Result<Written> {
-    let mut writer = Writer::open(file, true)?;
-    writer.clear()?;
-    let mut written = Box::new(writer).finish()?;
-    written.meta_bytes *= 2;
-    written.extra_bytes *= 2;
-    Ok(written)
 }

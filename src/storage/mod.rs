@@ -69,7 +69,12 @@ pub trait File: Send + Sync {
         Ok(false)
     }
 
-    /// Truncates, or extends with a hole.
+    /// Whether it can become longer: a block device cannot.
+    fn can_grow(&self) -> bool {
+        true
+    }
+
+    /// Truncates, or extends with a hole. A block device keeps its length; making it longer fails.
     fn set_len(&self, len: u64) -> Result<()>;
 
     /// Gives the range back to the file system; it reads as zeros afterwards. The length of the

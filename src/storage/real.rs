@@ -11,7 +11,7 @@ use rustix::fs::{FallocateFlags, SeekFrom, fallocate};
 use rustix::io::Errno;
 
 use super::{File, FileId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Enough for every disk: direct writes are in whole blocks.
 const DIRECT_ALIGNMENT: u64 = 4096;
@@ -139,8 +139,17 @@ impl File for RealFile {
         }
     }
 
+    fn can_grow(&self) -> bool {
+        !self.block_device
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
         if self.block_device {
+            if len > self.len()? {
+                return Err(Error::new(Kind::NoSpace, "a block device cannot grow")
+                    .at(&self.path)
+                    .offset(len));
+            }
             return Ok(());
         }
         self.file.set_len(len).map_err(self.fail("cannot set the length", len))
@@ -154,6 +163,8 @@ impl File for RealFile {
         match rustix::io::retry_on_intr(|| fallocate(&self.file, flags, offset, len)) {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV) => self.write_zeros(offset, len),
+            // A device with sectors larger than the range.
+            Err(Errno::INVAL) if self.block_device => self.write_zeros(offset, len),
             Err(e) => Err(self.fail("cannot punch a hole", offset)(e.into())),
         }
     }
@@ -181,6 +192,9 @@ impl File for RealFile {
     }
 
     fn disk_size(&self) -> Result<u64> {
+        if self.block_device {
+            return self.len();
+        }
         Ok(self.file.metadata().map_err(self.fail("cannot examine", 0))?.blocks() * 512)
     }
 

@@ -21,6 +21,7 @@
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
+//! | `empty` | giving up everything the active state holds |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
 
@@ -30,6 +31,7 @@ mod check;
 mod compression;
 mod counts;
 mod create;
+mod empty;
 mod entry;
 mod extensions;
 mod header;
@@ -48,6 +50,7 @@ mod walk;
 mod writer;
 
 pub use create::{CreateOptions, create};
+pub use empty::empty;
 pub use image::Qcow2;
 pub use relink::relink;
 pub(crate) use repair::repair;

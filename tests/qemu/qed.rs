@@ -1,0 +1,276 @@
+//! QED images written by cowherd: QEMU reads the same, and finds neither damage nor a leak.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use cowherd::image::Repair;
+use cowherd::image::qed::repair;
+use cowherd::image::{self, Format};
+use cowherd::storage::{File, RealFile};
+use cowherd::units::Guest;
+
+use crate::commit::{PLAIN, Trial, layer, run};
+use crate::lab::{Lab, Random, assert_same};
+use crate::{Case, case};
+
+const MIB: u64 = 1 << 20;
+
+const TRIALS: &[(&str, Trial)] = &[
+    ("base", Trial { make: base, base: "l1.qed", ..PLAIN }),
+    ("base_and_siblings", Trial { make: siblings, base: "l1.qed", ..PLAIN }),
+    ("top", Trial { make: top, top: "l2.qed", relinked: &["l3.qcow2"], ..PLAIN }),
+    ("top_is_leaf", Trial { make: leaf, top: "l2.qed", trashed: false, relinked: &[], ..PLAIN }),
+    ("child", Trial { make: child, relinked: &["l3.qed"], ..PLAIN }),
+    ("everywhere", Trial { make: all, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
+    ("raw_base", Trial { make: over_raw, top: "l2.qed", base: "l1.img", relinked: &["l3.qed"], ..PLAIN }),
+    ("sizes", Trial { make: sizes, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
+    ("short_middle", Trial { make: short, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
+    ("not_closed_cleanly", Trial { make: dirty, base: "l1.qed", ..PLAIN }),
+];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases: Vec<_> =
+        TRIALS.iter().map(|(name, trial)| case(format!("qed::commit::{name}"), move || run(trial))).collect();
+    cases.push(case("qed::create_makes_what_qemu_makes", create));
+    cases.push(case("qed::create_refuses_what_qemu_cannot_open", create_refused));
+    cases.push(case("qed::in_turns_with_qemu", in_turns));
+    cases.push(case("qed::leaks_are_reclaimed", leaks));
+    cases.push(case("qed::killed_in_a_write", killed));
+    cases.push(case("qed::lost_clusters", lost));
+    cases
+}
+
+/// A QED layer, like those of the other formats.
+fn qed(lab: &Lab, name: &str, below: Option<(&str, &str)>, options: &str, size: u64, seed: u64) {
+    let options = if options.is_empty() { String::new() } else { format!("-o {options}") };
+    let backing = below.map_or_else(String::new, |(file, format)| format!("-b {file} -F {format}"));
+    lab.img(&format!("create -q -f qed {options} {backing} {name} {size}"));
+    lab.scribble(name, "qed", size, seed, 14);
+}
+
+fn base(lab: &Lab) {
+    qed(lab, "l0.qed", None, "", 4 * MIB, 1);
+    qed(lab, "l1.qed", Some(("l0.qed", "qed")), "", 4 * MIB, 2);
+    layer(lab, "l2.qcow2", Some(("l1.qed", "qed")), "", 4 * MIB, 3, 14);
+    layer(lab, "l3.qcow2", Some(("l2.qcow2", "qcow2")), "", 4 * MIB, 4, 8);
+}
+
+fn siblings(lab: &Lab) {
+    base(lab);
+    qed(lab, "side.qed", Some(("l1.qed", "qed")), "cluster_size=4k,table_size=2", 4 * MIB, 5);
+    qed(lab, "wide.qed", Some(("l1.qed", "qed")), "cluster_size=1M,table_size=16", 5 * MIB, 6);
+    layer(lab, "nephew.qcow2", Some(("side.qed", "qed")), "", 4 * MIB, 7, 4);
+    lab.img("snapshot -c sn0 nephew.qcow2");
+    layer(lab, "other.qcow2", Some(("l1.qed", "qed")), "", 4 * MIB, 8, 4);
+}
+
+fn top(lab: &Lab) {
+    layer(lab, "l1.qcow2", None, "", 4 * MIB, 10, 14);
+    qed(lab, "l2.qed", Some(("l1.qcow2", "qcow2")), "cluster_size=16k", 4 * MIB, 11);
+    layer(lab, "l3.qcow2", Some(("l2.qed", "qed")), "", 4 * MIB, 12, 8);
+}
+
+fn leaf(lab: &Lab) {
+    layer(lab, "l1.qcow2", None, "", 4 * MIB, 13, 14);
+    qed(lab, "l2.qed", Some(("l1.qcow2", "qcow2")), "", 4 * MIB, 14);
+}
+
+fn child(lab: &Lab) {
+    layer(lab, "l1.qcow2", None, "", 4 * MIB, 15, 14);
+    layer(lab, "l2.qcow2", Some(("l1.qcow2", "qcow2")), "", 4 * MIB, 16, 14);
+    qed(lab, "l3.qed", Some(("l2.qcow2", "qcow2")), "", 4 * MIB, 17);
+}
+
+fn all(lab: &Lab) {
+    qed(lab, "l1.qed", None, "cluster_size=4k,table_size=2", 4 * MIB, 20);
+    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 4 * MIB, 21);
+    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "cluster_size=8k,table_size=16", 4 * MIB, 22);
+    qed(lab, "side.qed", Some(("l1.qed", "qed")), "cluster_size=256k,table_size=2", 4 * MIB, 23);
+}
+
+fn over_raw(lab: &Lab) {
+    lab.img("create -q -f raw l1.img 4M");
+    lab.scribble("l1.img", "raw", 4 * MIB, 30, 14);
+    qed(lab, "l2.qed", Some(("l1.img", "raw")), "", 4 * MIB, 31);
+    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 4 * MIB, 32);
+    qed(lab, "side.qed", Some(("l1.img", "raw")), "", 4 * MIB, 33);
+}
+
+fn sizes(lab: &Lab) {
+    qed(lab, "l1.qed", None, "", 2 * MIB + 512, 40);
+    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 4 * MIB + 1024, 41);
+    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 6 * MIB, 42);
+    qed(lab, "side.qed", Some(("l1.qed", "qed")), "", 5 * MIB, 43);
+}
+
+fn short(lab: &Lab) {
+    qed(lab, "l1.qed", None, "", 4 * MIB, 50);
+    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 2 * MIB + 512, 51);
+    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 4 * MIB, 52);
+}
+
+/// A base that was killed in a write, sound as it happens.
+fn dirty(lab: &Lab) {
+    base(lab);
+    patch(lab, "l1.qed", 16, 1 | 2);
+}
+
+fn word(lab: &Lab, name: &str, at: u64) -> u64 {
+    let mut bytes = [0; 8];
+    std::fs::File::open(lab.path(name)).unwrap().read_exact_at(&mut bytes, at).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+fn patch(lab: &Lab, name: &str, at: u64, value: u64) {
+    let file = OpenOptions::new().write(true).open(lab.path(name)).unwrap();
+    file.write_all_at(&value.to_le_bytes(), at).unwrap();
+}
+
+fn open(lab: &Lab, name: &str) -> Arc<dyn File> {
+    Arc::new(RealFile::open(&lab.path(name), true).unwrap())
+}
+
+fn create() {
+    let lab = Lab::new();
+    lab.img("create -q -f raw base.img 3M");
+    lab.img("create -q -f qcow2 base.qcow2 3M");
+    let mut number = 0;
+    for options in ["", "cluster_size=4k,table_size=2", "cluster_size=2M,table_size=2", "table_size=16"] {
+        let options = if options.is_empty() { String::new() } else { format!("-o {options}") };
+        for backing in ["", "-b base.img -F raw", "-b base.qcow2 -F qcow2"] {
+            number += 1;
+            let line = |name: &str| format!("create -f qed {options} {backing} {name}{number}.qed 5M");
+            lab.run(&line("ours")).expect(0);
+            lab.img(&format!("{} -q", line("theirs")));
+            let [ours, theirs] =
+                ["ours", "theirs"].map(|n| std::fs::read(lab.path(&format!("{n}{number}.qed"))).unwrap());
+            assert_same(&line(""), &ours, &theirs);
+        }
+    }
+    let name = "n".repeat(1000);
+    lab.img(&format!("create -q -f raw base-{} 1M", &name[..200]));
+    lab.run(&format!("create -f qed -b ./././base-{} -F raw long.qed", &name[..200])).expect(0);
+    assert_eq!(lab.img_json("info --output=json long.qed")["backing-filename-format"], "raw");
+    lab.assert_clean();
+}
+
+fn create_refused() {
+    let lab = Lab::new();
+    for options in
+        ["table_size=1", "table_size=3", "cluster_size=2k", "cluster_size=64M", "what=1", "table_size=x"]
+    {
+        lab.run(&format!("create -f qed -o {options} a.qed 1M")).expect(2);
+        assert!(lab.names().is_empty(), "{options}");
+    }
+}
+
+/// Writes by cowherd and by qemu-io in turns: both read the same, and neither leaves a leak.
+fn in_turns() {
+    for (seed, options) in
+        [(1, "cluster_size=4k,table_size=2"), (2, "cluster_size=64k"), (3, "table_size=16")]
+    {
+        let lab = Lab::new();
+        lab.img("create -q -f qcow2 base.qcow2 4M");
+        lab.scribble("base.qcow2", "qcow2", 4 * MIB, seed, 10);
+        lab.img(&format!("create -q -f qed -o {options} -b base.qcow2 -F qcow2 a.qed"));
+        let mut random = Random(0x1234_5678 + seed);
+        let mut expected = lab.bytes("a.qed", None);
+        for round in 0..6 {
+            let mut target = image::write(open(&lab, "a.qed"), Format::Qed, false).unwrap();
+            let (unit, mut at) = (target.unit(), random.below(6) * target.unit());
+            while at < expected.len() as u64 {
+                let range = at as usize..(at + unit) as usize;
+                match random.below(3) {
+                    0 => {
+                        target.zero(Guest(at), unit).unwrap();
+                        expected[range].fill(0);
+                    }
+                    _ => {
+                        let bytes = vec![random.next() as u8; unit as usize];
+                        let (host, _) = target.allocate(Guest(at), unit).unwrap();
+                        target.file().write_at(host.0, &bytes).unwrap();
+                        target.map(Guest(at), host, unit).unwrap();
+                        expected[range].copy_from_slice(&bytes);
+                    }
+                }
+                at += unit * (1 + random.below(8));
+            }
+            target.finish().unwrap();
+            lab.assert_clean();
+            assert_same(&format!("{options}, round {round}"), &lab.bytes("a.qed", None), &expected);
+            lab.scribble("a.qed", "qed", 4 * MIB, seed * 100 + round, 6);
+            lab.assert_clean();
+            expected = lab.bytes("a.qed", None);
+            assert_same(&format!("{options}, round {round}"), &lab.cat("a.qed"), &expected);
+        }
+    }
+}
+
+/// QEMU counts leaks and leaves them; cowherd's repair does not.
+fn leaks() {
+    let lab = Lab::new();
+    qed(&lab, "a.qed", None, "cluster_size=4k,table_size=2", 4 * MIB, 60);
+    let (l1, mut random, mut lost) = (word(&lab, "a.qed", 40), Random(61), 0);
+    for table in (0..1024).map(|i| word(&lab, "a.qed", l1 + i * 8)).filter(|t| *t != 0) {
+        for at in (0..1024).map(|i| table + i * 8) {
+            if word(&lab, "a.qed", at) > 1 && random.below(3) == 0 {
+                patch(&lab, "a.qed", at, 0);
+                lost += 1;
+            }
+        }
+    }
+    let expected = lab.bytes("a.qed", None);
+    let len = std::fs::metadata(lab.path("a.qed")).unwrap().len();
+    assert_eq!(lab.try_tool("qemu-img", &["check", "-r", "all", "a.qed"]).status.code(), Some(3));
+    let planned = repair(open(&lab, "a.qed"), Repair::Leaks, true).unwrap();
+    assert_eq!(repair(open(&lab, "a.qed"), Repair::Leaks, false).unwrap(), planned);
+    assert!(lost > 20);
+    assert_eq!(std::fs::metadata(lab.path("a.qed")).unwrap().len(), len - lost * 4096);
+    lab.assert_clean();
+    assert_same("after the repair", &lab.bytes("a.qed", None), &expected);
+}
+
+/// qemu-io is killed in the middle: the image needs a check, which a writer makes for itself.
+fn killed() {
+    let lab = Lab::new();
+    lab.img("create -q -f qed a.qed 4M");
+    lab.io("a.qed", "qed", &["write -q -P 8 1M 1M".into()]);
+    let line = ["-f", "qed", "-c", "write -q -P 9 3M 256k", "-c", "sigraise 9", "a.qed"];
+    lab.try_tool("qemu-io", &line);
+    assert_eq!(word(&lab, "a.qed", 16), 2, "QEMU said that a check is needed");
+    let expected = lab.bytes("a.qed", None);
+    let mut target = image::write(open(&lab, "a.qed"), Format::Qed, false).unwrap();
+    target.grow(5 * MIB).unwrap();
+    target.finish().unwrap();
+    assert_eq!(word(&lab, "a.qed", 16), 0);
+    lab.assert_clean();
+    assert_same("kept", &lab.bytes("a.qed", None)[..4 * MIB as usize], &expected);
+}
+
+/// The end of the file never reached the disk: what is missing is dropped, as QEMU does.
+fn lost() {
+    [0, 100, 511, 512, 600, 4095].into_iter().for_each(lost_tail);
+}
+
+fn lost_tail(cut: u64) {
+    let lab = Lab::new();
+    qed(&lab, "a.qed", None, "cluster_size=4k,table_size=2", 4 * MIB, 80);
+    patch(&lab, "a.qed", 16, 2);
+    let file = OpenOptions::new().write(true).open(lab.path("a.qed")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 10 * 4096 - cut).unwrap();
+    std::fs::copy(lab.path("a.qed"), lab.path("b.qed")).unwrap();
+    let theirs = lab.try_tool("qemu-img", &["check", "--output=json", "a.qed"]);
+    assert_eq!(theirs.status.code(), Some(2));
+    let theirs: serde_json::Value = serde_json::from_slice(&theirs.stdout).unwrap();
+    let ours = lab.run("check --json a.qed").expect(2).json();
+    assert_eq!(ours["corruptions"], theirs["corruptions"], "cut {cut}");
+    repair(open(&lab, "a.qed"), Repair::All, false).unwrap();
+    lab.img("check -q -r all b.qed");
+    lab.assert_clean();
+    // QEMU's file grows with the next write, and is whole again.
+    lab.io("b.qed", "qed", &["write -q -P 1 0 4k".into()]);
+    lab.io("a.qed", "qed", &["write -q -P 1 0 4k".into()]);
+    lab.assert_clean();
+    assert_same("repaired by both", &lab.bytes("a.qed", None), &lab.bytes("b.qed", None));
+}
