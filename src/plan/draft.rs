@@ -60,6 +60,10 @@ impl<'a> Draft<'a> {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
     }
 
+    pub(super) fn view_lost(&mut self, view: String) {
+        self.plan.views_changed.push(view);
+    }
+
     /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
     pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
         if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
