@@ -6,6 +6,9 @@ use super::header::Header;
 use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 
+/// Memory a zstd stream may ask for: far more than the largest cluster.
+const MAX_WINDOW_BITS: u32 = 23;
+
 /// Reads and decompresses the cluster whose stream starts at `host`, into `out` (one cluster).
 ///
 /// The stream may end before `bytes`; what follows belongs to somebody else. Output beyond one
@@ -28,6 +31,9 @@ fn deflate(input: &[u8], out: &mut [u8]) -> bool {
 
 fn zstd(input: &[u8], out: &mut [u8]) -> bool {
     let mut context = zstd_safe::DCtx::create();
+    if context.set_parameter(zstd_safe::DParameter::WindowLogMax(MAX_WINDOW_BITS)).is_err() {
+        return false;
+    }
     let mut source = zstd_safe::InBuffer::around(input);
     let len = out.len();
     let mut sink = zstd_safe::OutBuffer::around(out);

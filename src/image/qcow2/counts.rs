@@ -3,21 +3,71 @@
 
 use std::collections::HashMap;
 
+/// Clusters per chunk.
 const CHUNK: u64 = 4096;
+/// A chunk with more counted clusters than this becomes an array.
+const FEW: usize = 256;
 
-/// References per cluster. Two bytes each, in chunks made when first touched; the few clusters
-/// with more references than fit are kept on the side.
+/// References per cluster, in chunks made when first touched: short lists where references are
+/// scattered, two bytes per cluster where they are dense. The few clusters with more references
+/// than fit are kept on the side.
 #[derive(Default)]
 pub(super) struct Counts {
-    chunks: HashMap<u64, Box<[u16; CHUNK as usize]>>,
+    chunks: HashMap<u64, Chunk>,
     many: HashMap<u64, u64>,
+}
+
+enum Chunk {
+    /// Place and count, in order of place.
+    Few(Vec<(u16, u16)>),
+    Dense(Box<[u16; CHUNK as usize]>),
+}
+
+impl Chunk {
+    fn get(&self, place: u16) -> u16 {
+        match self {
+            Self::Few(list) => list.binary_search_by_key(&place, |e| e.0).map_or(0, |i| list[i].1),
+            Self::Dense(all) => all[usize::from(place)],
+        }
+    }
+
+    fn slot(&mut self, place: u16) -> &mut u16 {
+        if let Self::Few(list) = self
+            && list.len() >= FEW
+        {
+            let mut all = Box::new([0; CHUNK as usize]);
+            list.iter().for_each(|(place, count)| all[usize::from(*place)] = *count);
+            *self = Self::Dense(all);
+        }
+        match self {
+            Self::Few(list) => {
+                let at = match list.binary_search_by_key(&place, |e| e.0) {
+                    Ok(at) => at,
+                    Err(at) => {
+                        list.insert(at, (place, 0));
+                        at
+                    }
+                };
+                &mut list[at].1
+            }
+            Self::Dense(all) => &mut all[usize::from(place)],
+        }
+    }
+
+    /// Places that are counted, with their counts.
+    fn each(&self, mut visit: impl FnMut(u16, u16)) {
+        match self {
+            Self::Few(list) => list.iter().for_each(|(place, count)| visit(*place, *count)),
+            Self::Dense(all) => (0..).zip(all.iter()).for_each(|(place, count)| visit(place, *count)),
+        }
+    }
 }
 
 impl Counts {
     /// Counts `by` more references to a cluster.
     pub(super) fn add(&mut self, cluster: u64, by: u64) {
-        let chunk = self.chunks.entry(cluster / CHUNK).or_insert_with(|| Box::new([0; CHUNK as usize]));
-        let count = &mut chunk[(cluster % CHUNK) as usize];
+        let chunk = self.chunks.entry(cluster / CHUNK).or_insert_with(|| Chunk::Few(Vec::new()));
+        let count = chunk.slot((cluster % CHUNK) as u16);
         match u64::from(*count).checked_add(by).and_then(|sum| u16::try_from(sum).ok()) {
             Some(sum) if *count != u16::MAX && sum != u16::MAX => *count = sum,
             _ => {
@@ -36,30 +86,45 @@ impl Counts {
 
     /// References counted so far.
     pub(super) fn get(&self, cluster: u64) -> u64 {
-        let count = self.chunks.get(&(cluster / CHUNK)).map_or(0, |c| c[(cluster % CHUNK) as usize]);
+        let count = self.chunks.get(&(cluster / CHUNK)).map_or(0, |c| c.get((cluster % CHUNK) as u16));
         if count == u16::MAX { self.many.get(&cluster).copied().unwrap_or(0) } else { count.into() }
     }
 
-    /// A cluster behind every one that is referred to.
-    pub(super) fn end(&self) -> u64 {
-        self.chunks.keys().max().map_or(0, |last| (last + 1) * CHUNK)
+    /// The blocks of `entries` clusters (by number, some of them twice) with anything in them.
+    pub(super) fn blocks(&self, entries: u64) -> Vec<u64> {
+        let mut out: Vec<u64> = Vec::new();
+        for (index, chunk) in &self.chunks {
+            chunk.each(|place, count| {
+                let block = (index * CHUNK + u64::from(place)) / entries;
+                if count != 0 && out.last() != Some(&block) {
+                    out.push(block);
+                }
+            });
+        }
+        out
+    }
+
+    /// Whether nothing is counted in the chunk that `cluster` lies in.
+    pub(super) fn is_blank(&self, cluster: u64) -> bool {
+        !self.chunks.contains_key(&(cluster / CHUNK))
     }
 
     /// Takes over what another thread counted.
     pub(super) fn merge(&mut self, other: Self) {
         for (index, chunk) in other.chunks {
-            let base = index * CHUNK;
             if let std::collections::hash_map::Entry::Vacant(free) = self.chunks.entry(index) {
                 free.insert(chunk);
                 continue;
             }
-            for (i, count) in chunk.iter().enumerate().filter(|(_, c)| **c != 0 && **c != u16::MAX) {
-                self.add(base + i as u64, (*count).into());
-            }
             // Counts on the side are added below; a marker alone says nothing.
+            chunk.each(|place, count| {
+                if count != 0 && count != u16::MAX {
+                    self.add(index * CHUNK + u64::from(place), count.into());
+                }
+            });
         }
         for (cluster, count) in other.many {
-            let marked = self.chunks.get(&(cluster / CHUNK)).map(|c| c[(cluster % CHUNK) as usize]);
+            let marked = self.chunks.get(&(cluster / CHUNK)).map(|c| c.get((cluster % CHUNK) as u16));
             match (marked, self.many.contains_key(&cluster)) {
                 // The whole chunk was taken over just now, marker included.
                 (Some(u16::MAX), false) => {
@@ -84,6 +149,19 @@ mod tests {
         counts.add(5, 10);
         assert_eq!(counts.get(5), 65_545);
         assert_eq!((counts.get(4), counts.get(1 << 40)), (0, 0));
+    }
+
+    #[test]
+    fn lists_become_arrays_and_keep_their_counts() {
+        let mut counts = Counts::default();
+        for cluster in (0..CHUNK).rev().step_by(3) {
+            counts.add(cluster, 1 + cluster % 5);
+        }
+        for cluster in 0..CHUNK {
+            let expected = if (CHUNK - 1 - cluster).is_multiple_of(3) { 1 + cluster % 5 } else { 0 };
+            assert_eq!(counts.get(cluster), expected, "{cluster}");
+        }
+        assert!(counts.is_blank(CHUNK) && !counts.is_blank(CHUNK - 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::extensions::{self, DATA_FILE, Extensions};
 use super::header::{COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
-use super::tables::{L1, L1Place, L2, L2Cache};
+use super::tables::{L1Cache, L1Place, L2, L2Cache};
 use super::{bitmaps, check, compression, snapshots, space};
 use crate::error::{Error, Result};
 use crate::image::{
@@ -13,6 +13,9 @@ use crate::image::{
 };
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
+
+/// Bitmaps listed by name.
+const MAX_LISTED: usize = 1000;
 
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
@@ -22,8 +25,7 @@ pub struct Qcow2 {
     pub(super) table: Vec<snapshots::Entry>,
     shown: Vec<Snapshot>,
     backing: Option<BackingRef>,
-    active: L1,
-    saved: Vec<L1>,
+    l1: L1Cache,
     cache: L2Cache,
 }
 
@@ -34,10 +36,8 @@ impl Qcow2 {
         let extensions = Extensions::read(&*file, &header)?;
         let backing = extensions::backing(&*file, &header, &extensions)?;
         let table = snapshots::read(&*file, &header)?;
-        let place = |offset, entries| L1::at(L1Place { offset, entries });
         Ok(Self {
-            active: place(header.l1_offset, header.l1_size),
-            saved: table.iter().map(|s| place(s.l1_offset, s.l1_size)).collect(),
+            l1: L1Cache::default(),
             shown: table.iter().map(|s| s.shown.clone()).collect(),
             cache: L2Cache::default(),
             file,
@@ -60,12 +60,11 @@ impl Qcow2 {
     }
 
     /// The L1 table of a state.
-    pub(super) fn l1(&self, state: State) -> Result<&[u64]> {
-        let l1 = match state {
-            State::Active => Some(&self.active),
-            State::Snapshot(index) => self.saved.get(index),
-        };
-        l1.ok_or_else(|| Error::corrupt("no such snapshot"))?.load(&*self.file, &self.header)
+    pub(super) fn l1(&self, state: State) -> Result<Arc<Vec<u64>>> {
+        if matches!(state, State::Snapshot(index) if index >= self.table.len()) {
+            return Err(Error::corrupt("no such snapshot"));
+        }
+        self.l1.load(&*self.file, &self.header, self.l1_place(state))
     }
 
     /// The L2 table behind an L1 entry.
@@ -81,7 +80,11 @@ impl Qcow2 {
     /// Names of the persistent bitmaps; a directory that cannot be read is named as such.
     fn bitmap_names(&self) -> Vec<String> {
         match bitmaps::read(self) {
-            Ok(found) => found.list.into_iter().map(|b| b.name).collect(),
+            Ok(found) => {
+                let more = found.list.len().saturating_sub(MAX_LISTED);
+                let names = found.list.into_iter().take(MAX_LISTED).map(|b| b.name);
+                names.chain((more > 0).then(|| format!("(and {more} more)"))).collect()
+            }
             Err(_) => vec!["(unreadable)".to_owned()],
         }
     }
@@ -164,7 +167,7 @@ impl Image for Qcow2 {
         let l1_index = usize::try_from(at.0 / header.l2_coverage()).unwrap_or(usize::MAX);
         let in_table = at.0 % header.l2_coverage();
         let Some(l2) = l1.get(l1_index).map_or(Ok(None), |e| self.l2(*e))? else {
-            let run = self.empty_tables(l1, l1_index, max).saturating_sub(in_table);
+            let run = self.empty_tables(&l1, l1_index, max).saturating_sub(in_table);
             // An entry may have flags but no table; it still covers its own range.
             let run = run.max(header.l2_coverage() - in_table);
             return Ok(Extent { start: at, len: run.min(max), kind: ExtentKind::Unallocated });

@@ -1,15 +1,19 @@
 //! Reading L1 and L2 tables, with a small cache of L2 tables.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zerocopy::IntoBytes;
 
 use super::entry::{Entry, decode, l2_offset};
 use super::header::Header;
 use crate::error::{Error, Result};
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::{File, is_hole, read_data_into_zeros, read_exact_or_zero};
 
 /// L2 tables kept: enough for several readers at different places, little enough to forget.
 const CACHE_BYTES: u64 = 4 << 20;
 const CACHE_TABLES: u64 = 64;
+/// L1 tables kept: the active state, and whatever it is compared with.
+const L1_TABLES: usize = 3;
 
 /// Where an L1 table lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,25 +22,27 @@ pub(super) struct L1Place {
     pub(super) entries: u32,
 }
 
-/// An L1 table, read when first needed.
-#[derive(Debug)]
-pub(super) struct L1 {
-    place: L1Place,
-    table: OnceLock<Box<[u64]>>,
-}
+/// Most recently used L1 tables, newest last: a table of snapshots may claim terabytes of them.
+#[derive(Debug, Default)]
+pub(super) struct L1Cache(Mutex<Vec<(L1Place, Arc<Vec<u64>>)>>);
 
-impl L1 {
-    pub(super) fn at(place: L1Place) -> Self {
-        Self { place, table: OnceLock::new() }
-    }
-
-    /// The entries, host endian.
-    pub(super) fn load(&self, file: &dyn File, header: &Header) -> Result<&[u64]> {
-        if let Some(table) = self.table.get() {
+impl L1Cache {
+    /// The entries of the table at `place`, host endian.
+    pub(super) fn load(&self, file: &dyn File, header: &Header, place: L1Place) -> Result<Arc<Vec<u64>>> {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = cache.iter().rposition(|(p, _)| *p == place) {
+            let table = cache[at].1.clone();
+            cache[at..].rotate_left(1);
             return Ok(table);
         }
-        let table = read_l1(file, header, self.place)?;
-        Ok(self.table.get_or_init(|| table.into()))
+        drop(cache);
+        let table = Arc::new(read_l1(file, header, place)?);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= L1_TABLES {
+            cache.remove(0);
+        }
+        cache.push((place, table.clone()));
+        Ok(table)
     }
 }
 
@@ -51,9 +57,16 @@ pub(super) fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Resul
     {
         return Err(Error::corrupt("L1 table does not lie inside the file").offset(place.offset));
     }
-    let mut raw = vec![0; bytes as usize];
-    read_exact_or_zero(file, place.offset, &mut raw)?;
-    Ok(be_words(&raw))
+    read_words(file, place.offset, place.entries as usize)
+}
+
+/// Reads a table of `count` words. Fresh zeros take no memory before they are written to, so a
+/// sparse table takes none at all, and no time.
+pub(super) fn read_words(file: &dyn File, offset: u64, count: usize) -> Result<Vec<u64>> {
+    let mut words = vec![0u64; count];
+    read_data_into_zeros(file, offset, words.as_mut_bytes())?;
+    words.iter_mut().filter(|w| **w != 0).for_each(|w| *w = u64::from_be(*w));
+    Ok(words)
 }
 
 /// Big-endian 64-bit words as numbers.
@@ -149,11 +162,14 @@ impl Words {
 pub(super) struct L2Cache(Mutex<Vec<(u64, L2)>>);
 
 impl L2Cache {
-    /// The table that `l1_entry` points to, `None` when it points to none.
+    /// The table that `l1_entry` points to, `None` when it points to none or maps nothing.
     pub(super) fn load(&self, file: &dyn File, header: &Header, l1_entry: u64) -> Result<Option<L2>> {
         let Some(offset) = l2_offset(header, l1_entry)? else { return Ok(None) };
         if let Some(table) = self.find(offset) {
             return Ok(Some(table));
+        }
+        if offset < file.len()? && is_hole(file, offset, header.cluster_size())? {
+            return Ok(None);
         }
         let table = read_l2(file, header, offset)?;
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);

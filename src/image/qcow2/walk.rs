@@ -14,6 +14,10 @@ use super::refcounts::Refcounts;
 use super::tables::read_l2;
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
+use crate::storage::is_hole;
+
+/// Far more than any key material takes.
+const MAX_CRYPTO_HEADER: u64 = 64 << 20;
 
 /// An L2 table to visit.
 #[derive(Clone, Copy)]
@@ -101,7 +105,11 @@ impl Walked {
         if let Some(ext) = image.extensions.get(CRYPTO_HEADER)
             && let (Some(offset), Some(bytes)) = (word(ext, 0), word(ext, 8))
         {
-            self.count(image, len, offset, bytes, 1, "encryption header");
+            if bytes > MAX_CRYPTO_HEADER {
+                self.corrupt(offset, format!("encryption header of {bytes} bytes is impossible"));
+            } else {
+                self.count(image, len, offset, bytes, 1, "encryption header");
+            }
         }
         let bitmaps = match bitmaps::read(image) {
             Ok(bitmaps) => bitmaps,
@@ -111,9 +119,17 @@ impl Walked {
             }
         };
         self.count(image, len, bitmaps.directory.0, bitmaps.directory.1, 1, "bitmap directory");
+        let mut table_bytes: u64 = 0;
         for bitmap in &bitmaps.list {
-            self.count(image, len, bitmap.table.0, bitmap.table.1, 1, "bitmap table");
-            for offset in bitmap.clusters(image)? {
+            let (table, bytes) = bitmap.table;
+            table_bytes = table_bytes.saturating_add(bytes);
+            // Honest tables do not overlap, so together they fit into the file.
+            if table_bytes > len.saturating_add(header.cluster_size()) {
+                self.corrupt(table, "bitmap tables overlap");
+                break;
+            }
+            self.count(image, len, table, bytes, 1, "bitmap table");
+            for offset in bitmap.clusters(image)?.iter().filter_map(|e| bitmaps::cluster(*e)) {
                 self.count(image, len, offset, header.cluster_size(), 1, "bitmap data");
             }
         }
@@ -175,6 +191,10 @@ impl Walked {
     fn table(&mut self, image: &Qcow2, len: u64, visit: Visit, refcounts: &mut Refcounts) -> Result<()> {
         let header = &image.header;
         if !self.count(image, len, visit.offset, header.cluster_size(), visit.paths, "L2 table") {
+            return Ok(());
+        }
+        // A hole maps nothing.
+        if is_hole(&*image.file, visit.offset, header.cluster_size())? {
             return Ok(());
         }
         let Ok(table) = read_l2(&*image.file, header, visit.offset) else {
