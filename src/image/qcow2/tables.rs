@@ -1,5 +1,6 @@
 //! Reading L1 and L2 tables, with a small cache of L2 tables.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zerocopy::IntoBytes;
@@ -22,13 +23,59 @@ pub(super) struct L1Place {
     pub(super) entries: u32,
 }
 
+/// An L1 table.
+#[derive(Debug)]
+pub(super) struct L1 {
+    place: L1Place,
+    words: Vec<u64>,
+    /// L2 tables that several entries point at, in order: with them a small file could claim more
+    /// runs than anybody can read.
+    repeated: Vec<u64>,
+}
+
+impl std::ops::Deref for L1 {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+impl L1 {
+    fn load(file: &dyn File, header: &Header, place: L1Place) -> Result<Self> {
+        let words = read_l1(file, header, place)?;
+        let mut tables: Vec<u64> =
+            words.iter().filter_map(|e| l2_offset(header, *e).ok().flatten()).collect();
+        tables.sort_unstable();
+        let mut repeated: Vec<u64> =
+            tables.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        repeated.dedup();
+        Ok(Self { place, words, repeated })
+    }
+
+    /// Where entry `index` lies in the file.
+    pub(super) fn entry_at(&self, index: usize) -> u64 {
+        self.place.offset.saturating_add(index as u64 * 8)
+    }
+
+    /// Whether more than one entry points at this L2 table.
+    pub(super) fn is_repeated(&self, table: u64) -> bool {
+        self.repeated.binary_search(&table).is_ok()
+    }
+
+    /// The host range of the table itself.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.place.offset..self.entry_at(self.words.len())
+    }
+}
+
 /// Most recently used L1 tables, newest last: a table of snapshots may claim terabytes of them.
 #[derive(Debug, Default)]
-pub(super) struct L1Cache(Mutex<Vec<(L1Place, Arc<Vec<u64>>)>>);
+pub(super) struct L1Cache(Mutex<Vec<(L1Place, Arc<L1>)>>);
 
 impl L1Cache {
     /// The entries of the table at `place`, host endian.
-    pub(super) fn load(&self, file: &dyn File, header: &Header, place: L1Place) -> Result<Arc<Vec<u64>>> {
+    pub(super) fn load(&self, file: &dyn File, header: &Header, place: L1Place) -> Result<Arc<L1>> {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = cache.iter().rposition(|(p, _)| *p == place) {
             let table = cache[at].1.clone();
@@ -36,7 +83,7 @@ impl L1Cache {
             return Ok(table);
         }
         drop(cache);
-        let table = Arc::new(read_l1(file, header, place)?);
+        let table = Arc::new(L1::load(file, header, place)?);
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= L1_TABLES {
             cache.remove(0);
@@ -47,7 +94,7 @@ impl L1Cache {
 }
 
 /// Reads an L1 table that must lie inside the file.
-pub(super) fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>> {
+fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>> {
     let bytes = u64::from(place.entries) * 8;
     let end = place.offset.checked_add(bytes);
     if !place.offset.is_multiple_of(header.cluster_size())

@@ -309,7 +309,7 @@ impl Target for Writer {
             && self.refs.is_empty()
             && self.table.is_none()
             && self.header == self.image.header
-            && *self.image.l1(State::Active)? == self.l1;
+            && **self.image.l1(State::Active)? == *self.l1;
         if untouched {
             return Ok(self.done);
         }
