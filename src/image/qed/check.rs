@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use super::Qed;
 use super::tables::{self, Entry, PIECE};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{CheckReport, Severity};
 use crate::units::{Host, div_up};
 
-/// Clusters per word group of the used map.
-const GROUP: u64 = 4096;
+/// Clusters per word group of the used map: small, so that scattered references take little.
+const GROUP: u64 = 512;
 
 /// Which clusters are referenced. Memory follows what is used, not what the file length claims.
 #[derive(Default)]
@@ -23,7 +23,8 @@ struct Used {
 impl Used {
     /// Marks a cluster; `false` when it was marked before.
     fn mark(&mut self, cluster: u64) -> bool {
-        let group = self.groups.entry(cluster / GROUP).or_insert_with(|| Box::new([0; 64]));
+        let group =
+            self.groups.entry(cluster / GROUP).or_insert_with(|| Box::new([0; (GROUP / 64) as usize]));
         let (word, bit) = ((cluster % GROUP / 64) as usize, 1 << (cluster % 64));
         let fresh = group[word] & bit == 0;
         group[word] |= bit;
@@ -121,6 +122,10 @@ fn each_entry(image: &Qed, table: Host, mut visit: impl FnMut(Host, Entry) -> Re
     let entries = image.header.table_entries();
     let mut first = 0;
     while first < entries {
+        first = tables::skip_hole(&**image.file_ref(), table, entries, first)?;
+        if first == entries {
+            break;
+        }
         let at = Host(table.0 + first * 8);
         let piece = tables::read(&**image.file_ref(), at, PIECE.min(entries - first))?;
         for (i, value) in piece.iter().enumerate().filter(|(_, v)| v.get() != 0) {
@@ -129,6 +134,31 @@ fn each_entry(image: &Qed, table: Host, mut visit: impl FnMut(Host, Entry) -> Re
         first += PIECE;
     }
     Ok(())
+}
+
+/// L2 tables that overlap one another or the L1 table, in order. Fails when the L1 table has more
+/// entries than the file has room for tables.
+pub(super) fn overlapping_tables(image: &Qed) -> Result<Vec<u64>> {
+    let header = &image.header;
+    let room = header.file_size / header.table_bytes() + 1;
+    let mut tables = vec![header.l1.0];
+    each_entry(image, header.l1, |at, entry| match entry {
+        Entry::Cluster(table) if !header.is_table(table.0) => Ok(()),
+        Entry::Cluster(table) if tables.len() as u64 > room => {
+            let what = format!("L1 entry leads to {table}, but the file has no room for so many tables");
+            Err(Error::corrupt(what).offset(at.0))
+        }
+        Entry::Cluster(table) => {
+            tables.push(table.0);
+            Ok(())
+        }
+        _ => Ok(()),
+    })?;
+    tables.sort_unstable();
+    let close = |pair: &[u64]| pair[1] - pair[0] < header.table_bytes();
+    let mut bad: Vec<u64> = tables.windows(2).filter(|pair| close(pair)).flatten().copied().collect();
+    bad.dedup();
+    Ok(bad)
 }
 
 /// Clusters of data that the image maps, valid or not.
