@@ -2,6 +2,7 @@
 //! what a sparse file claims to be.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Clusters per chunk.
 const CHUNK: u64 = 4096;
@@ -54,6 +55,18 @@ impl Chunk {
         }
     }
 
+    fn is_blank(&self, places: Range<u16>) -> bool {
+        match self {
+            Self::Few(list) => {
+                let at = list.partition_point(|e| e.0 < places.start);
+                list.get(at).is_none_or(|e| e.0 >= places.end)
+            }
+            Self::Dense(all) => {
+                all[usize::from(places.start)..usize::from(places.end)].iter().all(|count| *count == 0)
+            }
+        }
+    }
+
     /// Places that are counted, with their counts.
     fn each(&self, mut visit: impl FnMut(u16, u16)) {
         match self {
@@ -90,23 +103,26 @@ impl Counts {
         if count == u16::MAX { self.many.get(&cluster).copied().unwrap_or(0) } else { count.into() }
     }
 
-    /// The blocks of `entries` clusters (by number, some of them twice) with anything in them.
-    pub(super) fn blocks(&self, entries: u64) -> Vec<u64> {
-        let mut out: Vec<u64> = Vec::new();
-        for (index, chunk) in &self.chunks {
+    /// Every cluster that is referred to, in order, with its references.
+    pub(super) fn each(&self, mut visit: impl FnMut(u64, u64)) {
+        let mut chunks: Vec<_> = self.chunks.iter().collect();
+        chunks.sort_unstable_by_key(|(index, _)| **index);
+        for (index, chunk) in chunks {
             chunk.each(|place, count| {
-                let block = (index * CHUNK + u64::from(place)) / entries;
-                if count != 0 && out.last() != Some(&block) {
-                    out.push(block);
+                let cluster = index * CHUNK + u64::from(place);
+                match count {
+                    0 => {}
+                    u16::MAX => visit(cluster, self.get(cluster)),
+                    count => visit(cluster, count.into()),
                 }
             });
         }
-        out
     }
 
-    /// Whether nothing is counted in the chunk that `cluster` lies in.
-    pub(super) fn is_blank(&self, cluster: u64) -> bool {
-        !self.chunks.contains_key(&(cluster / CHUNK))
+    /// Whether none of `len` clusters (all in one chunk) is referred to.
+    pub(super) fn is_blank(&self, cluster: u64, len: u64) -> bool {
+        let first = (cluster % CHUNK) as u16;
+        self.chunks.get(&(cluster / CHUNK)).is_none_or(|c| c.is_blank(first..first + len as u16))
     }
 
     /// Takes over what another thread counted.
@@ -161,7 +177,7 @@ mod tests {
             let expected = if (CHUNK - 1 - cluster).is_multiple_of(3) { 1 + cluster % 5 } else { 0 };
             assert_eq!(counts.get(cluster), expected, "{cluster}");
         }
-        assert!(counts.is_blank(CHUNK) && !counts.is_blank(CHUNK - 1));
+        assert!(counts.is_blank(CHUNK, 64) && !counts.is_blank(CHUNK - 64, 64));
     }
 
     #[test]

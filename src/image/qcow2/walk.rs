@@ -86,7 +86,9 @@ impl Walked {
         let Some(last) = len.checked_sub(1).map(|n| offset.saturating_add(n)) else { return true };
         // The last cluster of a file need not be written out in full.
         if last.saturating_add(1).saturating_sub(file_len) >= image.header.cluster_size() {
-            self.corrupt(offset, format!("{what} reaches beyond the end of the file"));
+            self.report.add_with(Severity::Corruption, offset, || {
+                format!("{what} reaches beyond the end of the file")
+            });
             return false;
         }
         let bits = image.header.cluster_bits;
@@ -225,7 +227,9 @@ impl Walked {
             }
             let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
             if (count == 1) != (raw & COPIED != 0) {
-                self.corrupt(at, format!("L2 entry {index}: COPIED flag contradicts refcount {count}"));
+                self.report.add_with(Severity::Corruption, at, || {
+                    format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
+                });
             }
         }
         Ok(())
@@ -273,7 +277,9 @@ impl Walked {
                 Ok(None) => {}
                 Ok(Some(offset)) => {
                     if self.counts.get(offset >> header.cluster_bits) != 0 {
-                        self.corrupt(offset, format!("refcount block {index} overlaps something else"));
+                        self.report.add_with(Severity::Corruption, offset, || {
+                            format!("refcount block {index} overlaps something else")
+                        });
                     }
                     self.count(image, len, offset, header.cluster_size(), 1, "refcount block");
                 }
