@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use cowherd::chain::{Chain, Layer};
 use cowherd::error::Kind;
-use cowherd::image::qed::{self, CreateOptions, QedWriter, Repair, repair};
-use cowherd::image::{self, BackingRef, CheckReport, Details, Format, State, Target, Written};
+use cowherd::image::qed::{self, CreateOptions, QedWriter, repair};
+use cowherd::image::{self, BackingRef, CheckReport, Details, Format, Repair, State, Target, Written};
 use cowherd::storage::{Event, File, MemFile, Recorder, Trace, apply_event};
 use cowherd::units::{Guest, align_up};
 
@@ -426,6 +426,26 @@ fn a_new_backing_file_takes_one_sector() {
             let bad = BackingRef { name: name(len), format: None };
             assert_eq!(image::relink(&*file, Format::Qed, &bad).unwrap_err().kind(), Kind::Unsupported);
         }
+    }
+}
+
+#[test]
+fn a_shorter_disk_gives_back_what_lay_beyond() {
+    for (seed, size) in [(1, 0), (2, 512), (3, 4096 * 7), (4, 1 << 20), (5, (3 << 20) + 1024), (6, 5 << 20)] {
+        let file = created(4096, 2, 6 << 20, false);
+        let mut model = vec![0; 6 << 20];
+        change(&file, &mut model, 0, &mut Random::new(seed), false);
+        let shrink = |dry| {
+            let mut target = image::write(file.clone(), Format::Qed, dry).unwrap();
+            target.shrink(size).unwrap();
+            target.finish().unwrap()
+        };
+        let planned = shrink(true);
+        assert_eq!(shrink(false), planned);
+        assert_clean(&file, "shrunk");
+        assert!(read_all(&file, 0) == model[..size as usize]);
+        let report = check(&file);
+        assert!(report.allocated_clusters <= size.div_ceil(4096), "{report:?}");
     }
 }
 

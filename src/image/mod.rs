@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 pub use format::{open, probe};
 pub use model::{
-    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Severity, Snapshot,
-    Space, State, Written,
+    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
+    Snapshot, Space, State, Written,
 };
 
 use crate::error::{Error, Place, Result};
@@ -94,6 +94,14 @@ pub trait Target: Send {
     /// old size, and what a longer backing file has there, is the caller's to cover.
     fn grow(&mut self, size: u64) -> Result<()>;
 
+    /// Makes the virtual disk `size` bytes long; what lies beyond is gone. The last unit keeps what
+    /// it holds behind the new end.
+    fn shrink(&mut self, size: u64) -> Result<()>;
+
+    /// Says that the active state will read differently afterwards, so that what tracks its changes
+    /// (dirty bitmaps) is marked invalid in the same switch.
+    fn content_changes(&mut self) {}
+
     /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
     /// bytes (whole units, at least one).
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)>;
@@ -149,6 +157,18 @@ pub fn empty(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Written> 
         Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(file.path())),
         Format::Qcow2 => qcow2::empty(file, dry),
         Format::Qed => qed::empty(file, dry),
+    }
+}
+
+/// Repairs the image in `file`: one switch from the old metadata to sound metadata. With `dry`
+/// nothing is written, only counted (an upper bound).
+///
+/// What cannot be mended stays reported by [`Image::check`].
+pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
+    match format {
+        Format::Qcow2 => qcow2::repair(file, what, dry),
+        Format::Qed => qed::repair(file, what, dry),
+        Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
     }
 }
 

@@ -128,6 +128,14 @@ impl Target for RawTarget {
         Ok(())
     }
 
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        self.size = align_up(size, 512);
+        if !self.dry {
+            self.file.set_len(self.size)?;
+        }
+        Ok(())
+    }
+
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)> {
         let len = align_up(len, 512);
         self.done.data_bytes += len;

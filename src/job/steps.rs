@@ -8,9 +8,9 @@ use super::mover::{Mover, Pace};
 use super::{Options, Phase, Progress, Report};
 use crate::chain::Opener;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{self, BackingRef, Format, Severity, Written};
-use crate::plan::{Copy, CopyMode, Plan, Step, drive};
-use crate::storage::trash;
+use crate::image::{self, BackingRef, Format, Repair, Severity, State, Written};
+use crate::plan::{Copy, CopyMode, Plan, Source, Step, drive, resize_image};
+use crate::storage::{CopyBuffer, trash};
 use crate::text::{Shown, human_size};
 
 /// A plan under way.
@@ -19,6 +19,7 @@ pub(super) struct Run<'a> {
     progress: &'a Progress,
     files: Files,
     pace: Pace,
+    buffer: CopyBuffer,
     report: Report,
     /// Whether the view that the plan names has begun to change; then there is no way back.
     committed: bool,
@@ -29,7 +30,15 @@ impl<'a> Run<'a> {
     pub(super) fn prepare(plan: &'a Plan, progress: &'a Progress, options: &Options) -> Result<Self> {
         let files = Files::lock(plan)?;
         let pace = Pace::new(options.rate_limit);
-        Ok(Self { plan, progress, files, pace, report: Report::default(), committed: false })
+        Ok(Self {
+            plan,
+            progress,
+            files,
+            pace,
+            buffer: CopyBuffer::default(),
+            report: Report::default(),
+            committed: false,
+        })
     }
 
     /// Does one step. Stopping is possible until the named view begins to change; what follows
@@ -42,6 +51,8 @@ impl<'a> Run<'a> {
             Step::Copy(copy) => self.copy(copy),
             Step::Relink { image, backing, format, of } => self.relink(image, backing, *format, *of),
             Step::Compact { image, format } => self.empty(image, *format),
+            Step::Repair { image, format, what } => self.repair(image, *format, *what),
+            Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
             Step::Trash { file } => self.trash(file),
             Step::Verify { image, format } => self.verify(image, *format),
         }
@@ -74,9 +85,12 @@ impl<'a> Run<'a> {
         if let Some(size) = copy.grow_to {
             target.grow(size).at(&copy.into)?;
         }
+        if overwrites {
+            target.content_changes();
+        }
         let runs = copy.runs(&source, target.unit(), target.size())?;
-        let (progress, pace) = (self.progress, &mut self.pace);
-        let mut mover = Mover { source: &source, file: &*file, progress, pace };
+        let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
         let moved = drive(runs, &mut *target, &mut |at, host, len| mover.fill(at, host, len));
         if let Err(e) = moved {
             return Err(match e.kind() {
@@ -106,6 +120,25 @@ impl<'a> Run<'a> {
         self.progress.enter(Phase::Finishing);
         let file = self.files.get(image)?;
         let written = image::empty(file, format, false).at(image)?;
+        self.wrote(written);
+        Ok(())
+    }
+
+    fn repair(&mut self, image: &Path, format: Format, what: Repair) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let written = image::repair(self.files.get(image)?, format, what, false)?;
+        self.wrote(written);
+        Ok(())
+    }
+
+    fn resize(&mut self, image: &Path, format: Format, to: u64) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let source = Source::of(self.opener().open(image)?.view(State::Active), to);
+        let file = self.files.get(image)?;
+        let target = image::write(file.clone(), format, false)?;
+        let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
+        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
+        let written = resize_image(target, &source.view, to, &mut |at, host, len| mover.fill(at, host, len))?;
         self.wrote(written);
         Ok(())
     }

@@ -157,6 +157,19 @@ impl Commit<'_> {
                 ),
             );
         }
+        let bitmaps =
+            chain.layers().get(1).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
+        if !bitmaps.is_empty() {
+            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(b).into_string()).collect();
+            draft.hazard(
+                HazardKind::BitmapsLost,
+                format!(
+                    "{} has dirty bitmaps that do not see this commit: {}",
+                    name(&self.base),
+                    names.join(", ")
+                ),
+            );
+        }
         if self.format == Format::Raw {
             draft.hazard(
                 HazardKind::InPlace,
@@ -296,10 +309,9 @@ impl Commit<'_> {
         if self.trashes_top() {
             draft.view_changed(&self.top.path);
         }
-        draft.qemu_img(self.qemu_img());
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
         let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
-        draft.finish(title, undo.to_owned())
+        draft.finish(title, undo.to_owned(), self.qemu_img())
     }
 
     fn qemu_img(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Hazard;
 use crate::chain::Gate;
 use crate::forest::Forest;
-use crate::image::Format;
+use crate::image::{Format, Repair};
 use crate::storage::Stamp;
 
 /// What an operation will do, before it does it.
@@ -95,6 +95,28 @@ pub enum Step {
         image: PathBuf,
         /// Its format.
         format: Format,
+    },
+    /// Mends metadata: refcounts from references.
+    Repair {
+        /// The image.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// Its format.
+        format: Format,
+        /// What is mended.
+        what: Repair,
+    },
+    /// Makes the virtual disk longer or shorter.
+    Resize {
+        /// The image.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// Its format.
+        format: Format,
+        /// Bytes now.
+        from: u64,
+        /// Bytes afterwards.
+        to: u64,
     },
     /// Moves a file that nothing names any more to the trash beside it.
     Trash {
@@ -217,6 +239,10 @@ impl Step {
             }
             Self::Compact { image, .. } => {
                 format!("empty {}: everything in it is in its base now", name(image))
+            }
+            Self::Repair { image, what, .. } => format!("repair {} ({})", name(image), what.name()),
+            Self::Resize { image, to, .. } => {
+                format!("make the disk of {} {} long", name(image), human_size(*to))
             }
             Self::Trash { file } => format!("move {} to the trash", name(file)),
             Self::Verify { image, .. } => format!("verify the structure of {}", name(image)),

@@ -1,14 +1,14 @@
 //! Going through the motions without writing, to know what a plan costs.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ranges::drive;
-use super::{Copy, Cost};
+use super::ranges::{drive, resize};
+use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
-use crate::image::{self, Format, Written};
+use crate::image::{self, State, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -69,6 +69,9 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     if let Some(size) = step.grow_to {
         target.grow(size).at(&step.into)?;
     }
+    if step.mode == CopyMode::Overwrite {
+        target.content_changes();
+    }
     let (unit, size) = (target.unit(), target.size());
     let (mut data, mut read, mut total) = (0, 0, 0);
     let runs = step.runs(&source, unit, size)?.inspect(|run| {
@@ -99,9 +102,22 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Rehearses emptying an image.
-pub(super) fn empty(path: &Path, format: Format) -> Result<(Written, FileId)> {
+/// Rehearses a step that changes one image by itself; `None` for a step of another sort.
+pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, FileId, Written)>> {
+    let path = match step {
+        Step::Compact { image, .. } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
+        _ => return Ok(None),
+    };
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let id = file.id();
-    Ok((image::empty(file, format, true)?, id))
+    let written = match step {
+        Step::Compact { format, .. } => image::empty(file, *format, true)?,
+        Step::Repair { format, what, .. } => image::repair(file, *format, *what, true)?,
+        Step::Resize { format, to, .. } => {
+            let view = opener.open(path)?.view(State::Active);
+            resize(image::write(file, *format, true)?, &view, *to, &mut |_, _, _| Ok(()))?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((path.clone(), id, written)))
 }

@@ -200,6 +200,7 @@ pub(crate) fn herd(dir: &Path, herd: Herd, random: &mut Random) -> Vec<Made> {
                     refcount_bits: if version == 2 { 16 } else { *random.pick(&[4, 8, 16, 64]) },
                     virtual_size: size,
                     backing,
+                    ..CreateOptions::default()
                 };
                 create(&file, &options).unwrap();
             }

@@ -31,6 +31,9 @@ pub(crate) struct Case {
     run: Box<dyn FnOnce() + Send>,
 }
 
+/// Makes images, or looks at them.
+pub(crate) type OnLab = fn(&lab::Lab);
+
 /// What nearly every test needs.
 pub(crate) const QEMU: &[&str] = &["qemu-img", "qemu-io"];
 

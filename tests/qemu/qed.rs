@@ -4,8 +4,12 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use cowherd::image::qed::{Repair, repair};
-use cowherd::image::{self, Format};
+use cowherd::chain::Gate;
+use cowherd::forest::{Forest, ScanOptions, scan};
+use cowherd::image::qed::repair;
+use cowherd::image::{self, Format, Repair};
+use cowherd::job::{Job, Options};
+use cowherd::plan::{self, HazardKind, Plan};
 use cowherd::storage::{File, RealFile};
 use cowherd::units::Guest;
 
@@ -37,6 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.push(case("qed::leaks_are_reclaimed", leaks));
     cases.push(case("qed::killed_in_a_write", killed));
     cases.push(case("qed::lost_clusters", lost));
+    cases.push(case("qed::resized", resized));
     cases
 }
 
@@ -128,6 +133,18 @@ fn patch(lab: &Lab, name: &str, at: u64, value: u64) {
 
 fn open(lab: &Lab, name: &str) -> Arc<dyn File> {
     Arc::new(RealFile::open(&lab.path(name), true).unwrap())
+}
+
+/// Plans and does it; the figures of a QED plan are exact.
+fn job(lab: &Lab, plan: impl FnOnce(&Forest, Gate) -> cowherd::error::Result<Plan>) {
+    let gate = Gate::for_paths([lab.dir()]);
+    let forest = scan(&[lab.dir()], &ScanOptions { gate: gate.clone(), space: false }).unwrap();
+    let plan = plan(&forest, gate).unwrap();
+    let cost = plan.cost;
+    let options = Options { accepted: vec![HazardKind::NoUndo], ..Options::default() };
+    let report = Job::start(plan, options).unwrap().wait().unwrap();
+    assert!(cost.exact);
+    assert_eq!((report.written_bytes, report.freed_bytes), (cost.write_bytes, cost.freed_bytes));
 }
 
 fn create() {
@@ -222,8 +239,7 @@ fn leaks() {
     let expected = lab.bytes("a.qed", None);
     let len = std::fs::metadata(lab.path("a.qed")).unwrap().len();
     assert_eq!(lab.try_tool("qemu-img", &["check", "-r", "all", "a.qed"]).status.code(), Some(3));
-    let planned = repair(open(&lab, "a.qed"), Repair::Leaks, true).unwrap();
-    assert_eq!(repair(open(&lab, "a.qed"), Repair::Leaks, false).unwrap(), planned);
+    job(&lab, |forest, gate| plan::repair(forest, &lab.path("a.qed"), Repair::Leaks, gate));
     assert!(lost > 20);
     assert_eq!(std::fs::metadata(lab.path("a.qed")).unwrap().len(), len - lost * 4096);
     lab.assert_clean();
@@ -272,4 +288,18 @@ fn lost_tail(cut: u64) {
     lab.io("a.qed", "qed", &["write -q -P 1 0 4k".into()]);
     lab.assert_clean();
     assert_same("repaired by both", &lab.bytes("a.qed", None), &lab.bytes("b.qed", None));
+}
+
+/// Longer and shorter again, over a base that is longer than both.
+fn resized() {
+    let lab = Lab::new();
+    qed(&lab, "base.qed", None, "", 6 * MIB, 90);
+    qed(&lab, "a.qed", Some(("base.qed", "qed")), "cluster_size=64k", 2 * MIB + 512, 91);
+    let mut expected = lab.bytes("a.qed", None);
+    for size in [5 * MIB + 1024, 7 * MIB, MIB + 512, 3 * MIB] {
+        job(&lab, |forest, gate| plan::resize(forest, &lab.path("a.qed"), size, true, gate));
+        expected.resize(size as usize, 0);
+        lab.assert_clean();
+        assert_same(&format!("{size}"), &lab.bytes("a.qed", None), &expected);
+    }
 }

@@ -13,9 +13,8 @@ use crate::units::div_up;
 
 /// Checks an image.
 pub(super) fn check(image: &Qcow2) -> Result<CheckReport> {
-    let mut walked = walk(image)?;
+    let (mut walked, mut refcounts) = walk(image)?;
     walked.report.total_clusters = div_up(image.header.size, image.header.cluster_size());
-    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
     compare(image, &mut walked, &mut refcounts)?;
     check_l1(image, &mut walked.report, &mut refcounts)?;
     Ok(walked.report)

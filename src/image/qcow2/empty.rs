@@ -12,6 +12,7 @@ use crate::storage::File;
 pub fn empty(file: Arc<dyn File>, dry: bool) -> Result<Written> {
     let mut writer = Writer::open(file.clone(), dry)?;
     writer.clear()?;
+    writer.leave_room();
     let mut written = Box::new(writer).finish()?;
     if written == Written::default() {
         return Ok(written); // it was empty already

@@ -110,6 +110,14 @@ impl Refcounts {
         Ok(self.cache.get(&index).and_then(Option::as_ref))
     }
 
+    /// Treats block `index` as if it were not there.
+    pub(super) fn forget_block(&mut self, index: u64) {
+        if let Some(entry) = usize::try_from(index).ok().and_then(|i| self.table.get_mut(i)) {
+            *entry = 0;
+        }
+        self.cache.remove(&index);
+    }
+
     /// The recorded refcount of a cluster.
     pub(super) fn get(&mut self, cluster: u64) -> Result<u64> {
         let entries = self.header.block_entries();

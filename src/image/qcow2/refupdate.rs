@@ -64,6 +64,38 @@ impl RefUpdate {
         Ok(())
     }
 
+    /// Puts the counted references in place of the recorded ones; with `only_leaks` just where
+    /// fewer were counted.
+    pub(super) fn recount(&mut self, alloc: &mut Alloc, only_leaks: bool) -> Result<()> {
+        let entries = self.header.block_entries();
+        let end = alloc.real().map_or(0, super::counts::Counts::end);
+        let blocks = div_up(end, entries).max(alloc.old().table.len() as u64);
+        for index in 0..blocks {
+            if index * entries >= end && alloc.old().block(index)?.is_none_or(Block::is_empty) {
+                continue;
+            }
+            let mut block = alloc.old().block(index)?.cloned().unwrap_or_else(|| Block::empty(&self.header));
+            let mut changed = false;
+            for i in 0..entries {
+                let (recorded, cluster) = (block.get(i), index * entries + i);
+                let real = alloc.real().map_or(recorded, |counts| counts.get(cluster));
+                if recorded > real || recorded < real && !only_leaks {
+                    if real > max_refcount(&self.header) {
+                        return Err(Error::unsupported(format!(
+                            "cluster {cluster} has more references than a refcount holds"
+                        )));
+                    }
+                    block.set(i, real);
+                    changed = true;
+                }
+            }
+            if changed {
+                self.changed.insert(index, block);
+            }
+        }
+        Ok(())
+    }
+
     /// The refcount a cluster will have.
     pub(super) fn get(&self, alloc: &mut Alloc, cluster: u64) -> Result<u64> {
         let entries = self.header.block_entries();

@@ -29,13 +29,15 @@ struct Visit {
 pub(super) struct Walked {
     pub(super) counts: Counts,
     pub(super) report: CheckReport,
+    /// How many of the corruptions are COPIED flags that contradict the recorded refcounts.
+    pub(super) copied: u64,
     /// Host cluster expected next, and first seen, for counting fragments across threads.
     first: Option<u64>,
     next: u64,
 }
 
-/// Walks an image.
-pub(super) fn walk(image: &Qcow2) -> Result<Walked> {
+/// Walks an image. The refcounts that come with the result are without blocks that cannot be.
+pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let mut out = Walked::new();
     let len = image.file.len()?;
     out.fixed(image, len)?;
@@ -54,9 +56,9 @@ pub(super) fn walk(image: &Qcow2) -> Result<Walked> {
     for part in parts {
         out.merge(part?);
     }
-    let refcounts = Refcounts::open(&image.file, &image.header)?;
-    out.blocks(image, len, &refcounts);
-    Ok(out)
+    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
+    out.blocks(image, len, &mut refcounts);
+    Ok((out, refcounts))
 }
 
 fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit]) -> Result<Walked> {
@@ -70,7 +72,7 @@ fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit]) -> Result<Walked> {
 
 impl Walked {
     fn new() -> Self {
-        Self { counts: Counts::default(), report: CheckReport::default(), first: None, next: 0 }
+        Self { counts: Counts::default(), report: CheckReport::default(), copied: 0, first: None, next: 0 }
     }
 
     fn corrupt(&mut self, offset: u64, message: impl Into<String>) {
@@ -205,6 +207,7 @@ impl Walked {
             }
             let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
             if (count == 1) != (raw & COPIED != 0) {
+                self.copied += 1;
                 self.corrupt(at, format!("L2 entry {index}: COPIED flag contradicts refcount {count}"));
             }
         }
@@ -235,6 +238,7 @@ impl Walked {
             self.first = self.first.or(Some(first));
             self.next = other.next;
         }
+        self.copied += other.copied;
         let (mine, theirs) = (&mut self.report, other.report);
         mine.leaks += theirs.leaks;
         mine.corruptions += theirs.corruptions;
@@ -245,19 +249,32 @@ impl Walked {
         mine.findings.truncate(CheckReport::MAX_FINDINGS);
     }
 
-    /// Counts the refcount blocks; last, so that an overlap with anything else shows.
-    fn blocks(&mut self, image: &Qcow2, len: u64, refcounts: &Refcounts) {
+    /// Counts the refcount blocks; last, so that an overlap with anything else shows. A block that
+    /// is listed twice or lies outside the file is no block.
+    fn blocks(&mut self, image: &Qcow2, len: u64, refcounts: &mut Refcounts) {
         let header = &image.header;
+        let mut seen = HashSet::new();
         for index in 0..refcounts.table.len() as u64 {
-            match refcounts.block_offset(index) {
-                Ok(None) => {}
+            let listed = header.reftable_offset + index * 8;
+            let good = match refcounts.block_offset(index) {
+                Ok(None) => continue,
+                Ok(Some(offset)) if !seen.insert(offset) => {
+                    self.corrupt(listed, format!("refcount block {index} is listed twice"));
+                    false
+                }
                 Ok(Some(offset)) => {
                     if self.counts.get(offset >> header.cluster_bits) != 0 {
                         self.corrupt(offset, format!("refcount block {index} overlaps something else"));
                     }
-                    self.count(image, len, offset, header.cluster_size(), 1, "refcount block");
+                    self.count(image, len, offset, header.cluster_size(), 1, "refcount block")
                 }
-                Err(e) => self.corrupt(header.reftable_offset + index * 8, e.sentence().to_owned()),
+                Err(e) => {
+                    self.corrupt(listed, e.sentence().to_owned());
+                    false
+                }
+            };
+            if !good {
+                refcounts.forget_block(index);
             }
         }
     }

@@ -123,7 +123,7 @@ impl Layout {
     }
 
     fn plan_tables(&mut self, highest: u64) {
-        if self.into_runs() {
+        if self.fill_runs() {
             return;
         }
         match self.best_stretch(highest) {
@@ -136,7 +136,7 @@ impl Layout {
     }
 
     /// High tables into runs of holes that are long enough.
-    fn into_runs(&mut self) -> bool {
+    fn fill_runs(&mut self) -> bool {
         let (limit, table) = (self.limit(), self.table);
         let high = self.tables.keys().rev().take_while(|at| **at + table > limit).copied();
         let runs = self.used.holes(self.first, limit);

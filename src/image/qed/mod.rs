@@ -44,7 +44,7 @@ use tables::{Cache, Entry};
 
 pub use create::{CreateOptions, create};
 pub use relink::relink;
-pub use repair::{Repair, repair};
+pub use repair::repair;
 pub use writer::{QedWriter, empty};
 
 /// A QED image.

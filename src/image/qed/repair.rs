@@ -12,25 +12,18 @@ use super::survey::{Fault, Survey, each_entry};
 use super::tables::Entry;
 use super::tidy::tidy;
 use crate::error::{Error, Place, Result};
-use crate::image::Written;
-use crate::storage::{File, copy_range};
+use crate::image::{Repair, Written};
+use crate::storage::{CopyBuffer, File, copy_range};
 use crate::units::{Host, div_up};
 
 /// Shared clusters that are separated in one go: 16 MiB of places. What is left is found the next time.
 const MAX_SHARED: usize = 1 << 20;
 
-/// What to repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repair {
-    /// Reclaims clusters that nothing refers to; an image with worse damage is refused.
-    Leaks,
-    /// Drops references that lead nowhere (as QEMU does), copies clusters that are referenced twice,
-    /// and reclaims leaks.
-    All,
-}
-
 /// Repairs the image in `file`, which is held for writing; with `dry` only counts what that would
 /// write. A sound image is left alone.
+///
+/// [`Repair::Leaks`] refuses an image with worse damage. [`Repair::All`] drops references that lead
+/// nowhere (as QEMU does), copies clusters that are referenced twice, and reclaims leaks.
 ///
 /// Guest ranges whose reference leads nowhere, which fail to be read, read through to the backing
 /// file afterwards. Everything else reads as before, at every instant.
@@ -130,8 +123,9 @@ pub(super) fn heal(file: &Arc<dyn File>, header: &Header, dry: bool) -> Result<u
 /// Gives each of these references (where it is, where it leads) a copy of its own, from cluster
 /// `first` on, behind the end of the file.
 fn separate(file: &dyn File, shared: &[(Host, Host)], first: u64, size: u64) -> Result<()> {
+    let mut buffer = CopyBuffer::default();
     for ((_, from), to) in shared.iter().zip(first..) {
-        copy_range(file, from.0, file, to * size, size)?;
+        copy_range(file, from.0, file, to * size, size, &mut buffer)?;
     }
     file.sync()?;
     for ((at, _), to) in shared.iter().zip(first..) {

@@ -258,6 +258,24 @@ impl Target for QedWriter {
         Ok(())
     }
 
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        if size >= self.header.image_size {
+            return Ok(());
+        }
+        let size = align_up(size, 512);
+        let (first, entries) = (div_up(size, self.header.cluster_size), self.header.table_entries());
+        for index in (first / entries) as usize..self.l1.len() {
+            if self.entry(index)? != 0 || self.l2.as_ref().is_some_and(|t| t.index == index) {
+                let start = index as u64 * entries;
+                for cluster in first.max(start)..start + entries {
+                    self.set_entry(cluster, 0)?;
+                }
+            }
+        }
+        self.header.image_size = size;
+        Ok(())
+    }
+
     fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
         let size = self.header.cluster_size;
         let (at, count) = self.alloc.some(div_up(len, size))?;
