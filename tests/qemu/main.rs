@@ -15,6 +15,7 @@ mod garbage;
 mod interrupt;
 mod lab;
 mod qed;
+mod qed_commit;
 mod reading;
 mod refuse;
 
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         interrupt::cases(),
         garbage::cases(),
         qed::cases(),
+        qed_commit::cases(),
         devices::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
