@@ -15,6 +15,7 @@ mod garbage;
 mod interrupt;
 mod lab;
 mod qed;
+mod qed_commit;
 mod random;
 mod reading;
 mod refuse;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         random::cases(),
         terminal::cases(),
         qed::cases(),
+        qed_commit::cases(),
         devices::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();

@@ -9,7 +9,9 @@
 //! | `survey` | walking all tables: what is used, which references are wrong |
 //! | `check` | the survey as findings |
 //! | `create` | a new image |
-//! | `writer` | changes: new tables in free space, one flip of sector 0 |
+//! | `writer` | a change in the making: data and tables in free space |
+//! | `commit` | making it true: one flip of sector 0 |
+//! | `empty` | giving up everything an image holds |
 //! | `alloc` | the writer's free space |
 //! | `layout` | which clusters move where, so that no hole is left |
 //! | `tidy` | moving them |
@@ -22,7 +24,9 @@
 
 mod alloc;
 mod check;
+mod commit;
 mod create;
+mod empty;
 mod header;
 mod layout;
 mod relink;
@@ -43,9 +47,10 @@ use header::Header;
 use tables::{Cache, Entry};
 
 pub use create::{CreateOptions, create};
+pub use empty::empty;
 pub use relink::relink;
 pub use repair::repair;
-pub use writer::{QedWriter, empty};
+pub use writer::QedWriter;
 
 /// A QED image.
 pub struct Qed {
