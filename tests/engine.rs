@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cowherd::chain::{Chain, Layer};
 use cowherd::image::qcow2::{self, CreateOptions, Writer};
-use cowherd::image::{self, Format, Snapshot, State, Target};
+use cowherd::image::{self, Format, Repair, Snapshot, State, Target};
 use cowherd::storage::{Event, File, MemFile, Recorder, Trace, apply_event};
 use cowherd::units::{Guest, align_up};
 
@@ -80,7 +80,10 @@ fn change(file: &Arc<dyn File>, model: &mut Vec<u8>, random: &mut Random) {
             bytes[0] = random.next() as u8;
             // Behind the end of the disk there must be zeros, for the day it grows.
             bytes[range.len()..].fill(0);
-            write(&mut writer, at * unit, &bytes);
+            let compressible = n == 1 && random.below(2) == 0;
+            if !(compressible && writer.put_compressed(Guest(at * unit), &bytes).unwrap()) {
+                write(&mut writer, at * unit, &bytes);
+            }
             model[range.clone()].copy_from_slice(&bytes[..range.len()]);
         }
         at += n;
@@ -104,9 +107,24 @@ fn snapshot(file: &Arc<dyn File>, name: &str, size: u64) {
     Box::new(writer).finish().unwrap();
 }
 
-fn created(cluster_size: u64, refcount_bits: u32, version: u32, size: u64) -> Arc<dyn File> {
+fn created(
+    cluster_size: u64,
+    refcount_bits: u32,
+    version: u32,
+    extended_l2: bool,
+    zstd: bool,
+    size: u64,
+) -> Arc<dyn File> {
     let file: Arc<dyn File> = Arc::new(MemFile::new("mem", Vec::new()));
-    let options = CreateOptions { version, cluster_size, refcount_bits, virtual_size: size, backing: None };
+    let options = CreateOptions {
+        version,
+        cluster_size,
+        refcount_bits,
+        extended_l2,
+        zstd,
+        virtual_size: size,
+        ..CreateOptions::default()
+    };
     qcow2::create(&*file, &options).unwrap();
     file
 }
@@ -118,8 +136,11 @@ fn random_changes_and_snapshots_read_as_the_model_says() {
         let cluster_size = 512 << random.below(5);
         let bits = [4, 8, 16, 16, 32, 64][random.below(6) as usize];
         let version = if bits == 16 && random.below(2) == 0 { 2 } else { 3 };
+        let extended_l2 = version == 3 && random.below(4) == 0;
+        let zstd = version == 3 && random.below(2) == 0;
+        let cluster_size = if extended_l2 { 16384 } else { cluster_size };
         let size = align_up(1 + random.below(300 * cluster_size), 512);
-        let file = created(cluster_size, bits, version, size);
+        let file = created(cluster_size, bits, version, extended_l2, zstd, size);
         let mut model = vec![0; size as usize];
         let mut saved: Vec<Vec<u8>> = Vec::new();
         for step in 0..8 {
@@ -141,7 +162,7 @@ fn random_changes_and_snapshots_read_as_the_model_says() {
 
 #[test]
 fn a_rehearsal_writes_nothing_and_knows_the_cost() {
-    let file = created(4096, 16, 3, 1 << 20);
+    let file = created(4096, 16, 3, false, false, 1 << 20);
     let mut random = Random(7);
     let mut model = vec![0; 1 << 20];
     change(&file, &mut model, &mut random);
@@ -159,6 +180,48 @@ fn a_rehearsal_writes_nothing_and_knows_the_cost() {
     let rehearsed = requests(true);
     assert!(read_all(file.clone(), State::Active) == before);
     assert_eq!(requests(false), rehearsed);
+}
+
+/// Puts `value` in the recorded refcount of `cluster` (16 bits wide, one block).
+fn set_refcount(file: &Arc<dyn File>, cluster: u64, value: u16) {
+    let mut word = [0; 8];
+    file.read_at(48, &mut word).unwrap();
+    let table = u64::from_be_bytes(word);
+    file.read_at(table, &mut word).unwrap();
+    file.write_at(u64::from_be_bytes(word) + cluster * 2, &value.to_be_bytes()).unwrap();
+}
+
+#[test]
+fn repair_puts_refcounts_right_and_keeps_every_view() {
+    for seed in 1..=20u64 {
+        let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
+        let file = created(4096, 16, 3, false, false, 1 << 20);
+        let mut model = vec![0; 1 << 20];
+        change(&file, &mut model, &mut random);
+        snapshot(&file, "sn1", model.len() as u64);
+        let old = model.clone();
+        change(&file, &mut model, &mut random);
+        let clusters = file.len().unwrap() / 4096;
+        for what in [Repair::Leaks, Repair::All] {
+            for _ in 0..1 + random.below(10) {
+                // Too high is a leak; too low is corruption.
+                let value = if what == Repair::Leaks { 9 } else { random.below(4) as u16 };
+                set_refcount(&file, random.below(clusters), value);
+            }
+            let before = image::open(file.clone(), None).unwrap().check().unwrap();
+            assert!(before.leaks + before.corruptions > 0, "seed {seed}: nothing was damaged");
+            let planned = image::repair(file.clone(), Format::Qcow2, what, true).unwrap();
+            let done = image::repair(file.clone(), Format::Qcow2, what, false).unwrap();
+            assert_eq!(planned, done);
+            assert!(read_all(file.clone(), State::Active) == model, "seed {seed}: active state differs");
+            assert!(read_all(file.clone(), State::Snapshot(0)) == old, "seed {seed}: snapshot differs");
+            let after = image::open(file.clone(), None).unwrap().check().unwrap();
+            assert_eq!(after.leaks, 0, "seed {seed}: {:#?}", after.findings);
+            if what == Repair::All {
+                assert_clean(&file, &format!("seed {seed}"));
+            }
+        }
+    }
 }
 
 /// Every prefix of the writes, and every prefix with its last write torn at a sector: the image is

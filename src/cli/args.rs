@@ -20,6 +20,9 @@ use super::values::{Watch, When, format, hazard, size};
 pub(super) struct Cli {
     /// Images, or folders with everything below; the current folder by default
     pub(super) paths: Vec<PathBuf>,
+    /// Look only: the terminal interface offers nothing that changes an image
+    #[arg(long)]
+    pub(super) read_only: bool,
     #[command(flatten)]
     pub(super) opening: Allow,
     #[command(flatten)]
@@ -219,12 +222,12 @@ pub(super) struct Changing {
     /// Consent to a kind of hazard by name; `cowherd help hazards` lists them
     #[arg(long, value_name = "KIND", value_parser = hazard)]
     pub(super) accept: Vec<HazardKind>,
-    /// How progress is shown on standard error
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    pub(super) progress: Watch,
     /// Move at most N bytes of guest data a second
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) rate_limit: Option<u64>,
+    /// How progress is shown on standard error
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(super) progress: Watch,
     /// One JSON document: the plan with --dry-run, the report otherwise
     #[arg(long)]
     pub(super) json: bool,

@@ -7,7 +7,7 @@ use super::args::Create;
 use super::out::Out;
 use super::{exit, opening};
 use crate::error::{Error, Kind, Result};
-use crate::image::{BackingRef, Format, State, probe, qcow2};
+use crate::image::{BackingRef, Format, State, probe, qcow2, qed};
 use crate::storage::{File, RealFile};
 use crate::text::{Shown, human_size};
 use crate::units::{align_up, parse_size};
@@ -43,6 +43,7 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
 enum Maker {
     Raw { size: u64 },
     Qcow2(qcow2::CreateOptions),
+    Qed(qed::CreateOptions),
 }
 
 impl Maker {
@@ -57,9 +58,10 @@ impl Maker {
                 let start = qcow2::CreateOptions { virtual_size: size, backing, ..Default::default() };
                 args.options.iter().try_fold(start, |o, text| set(o, text)).map(Self::Qcow2)
             }
-            Format::Qed => Err(Error::unsupported("making QED images is not available yet")
-                .at(&args.image)
-                .remedy("use -f qcow2, or make it with: qemu-img create -f qed")),
+            Format::Qed => {
+                let start = qed::CreateOptions { virtual_size: size, backing, ..Default::default() };
+                args.options.iter().try_fold(start, |o, text| set_qed(o, text)).map(Self::Qed)
+            }
         }
     }
 
@@ -67,13 +69,14 @@ impl Maker {
         match self {
             Self::Raw { size } => file.set_len(*size).and_then(|()| file.sync()),
             Self::Qcow2(options) => qcow2::create(file, options),
+            Self::Qed(options) => qed::create(file, options),
         }
     }
 }
 
 /// One `key=value` of `-o`, with qemu-img's names.
 fn set(mut options: qcow2::CreateOptions, text: &str) -> Result<qcow2::CreateOptions> {
-    let bad = || usage(format!("option \"{}\" has an impossible value", Shown::new(text)));
+    let bad = || impossible(text);
     match text.split_once('=') {
         Some(("cluster_size", v)) => options.cluster_size = parse_size(v).ok_or_else(bad)?,
         Some(("refcount_bits", v)) => options.refcount_bits = v.parse().map_err(|_| bad())?,
@@ -83,6 +86,21 @@ fn set(mut options: qcow2::CreateOptions, text: &str) -> Result<qcow2::CreateOpt
         _ => return Err(unknown(text, Format::Qcow2)),
     }
     Ok(options)
+}
+
+/// The same for QED.
+fn set_qed(mut options: qed::CreateOptions, text: &str) -> Result<qed::CreateOptions> {
+    let bad = || impossible(text);
+    match text.split_once('=') {
+        Some(("cluster_size", v)) => options.cluster_size = parse_size(v).ok_or_else(bad)?,
+        Some(("table_size", v)) => options.table_size = v.parse().map_err(|_| bad())?,
+        _ => return Err(unknown(text, Format::Qed)),
+    }
+    Ok(options)
+}
+
+fn impossible(text: &str) -> Error {
+    usage(format!("option \"{}\" has an impossible value", Shown::new(text)))
 }
 
 /// The reference to record, and how large the backing file is.
@@ -104,6 +122,7 @@ fn backing(args: &Create, name: &OsStr) -> Result<(BackingRef, u64)> {
 fn unknown(option: &str, format: Format) -> Error {
     let known = match format {
         Format::Qcow2 => "cluster_size, compat and refcount_bits",
+        Format::Qed => "cluster_size and table_size",
         _ => "none",
     };
     usage(format!("{format} option \"{}\" is not supported (known: {known})", Shown::new(option)))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::error::{Error, Kind};
 use crate::text::Shown;
+use crate::tui;
 
 /// Done; identical; clean.
 pub(super) const DONE: u8 = 0;
@@ -80,6 +81,10 @@ pub(super) fn failure(verb: Verb, failure: &anyhow::Error) -> ExitCode {
     if let Some(stopped) = failure.downcast_ref::<Stopped>() {
         say(&stopped.message);
         return ExitCode::from(128 + stopped.signal);
+    }
+    if let Some(stopped) = failure.downcast_ref::<tui::Stopped>() {
+        say(&stopped.to_string());
+        return ExitCode::from(u8::try_from(128 + stopped.signal).unwrap_or(FAILED));
     }
     match failure.downcast_ref::<Error>() {
         Some(error) => {

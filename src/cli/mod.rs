@@ -61,7 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
     cli.no_stray_paths()?;
     match cli.command {
-        None => open::run(&cli.paths, &cli.opening, out),
+        None => open::run(&cli.paths, cli.read_only, &cli.opening, out),
         Some(Command::Tree(args)) => tree::run(&args, out),
         Some(Command::Figure(args)) => figure::run(&args, out),
         Some(Command::Info(args)) => info::run(&args, out),

@@ -7,18 +7,19 @@ use super::out::Out;
 use super::{exit, opening};
 use crate::{forest, tui};
 
-pub(super) fn run(paths: &[PathBuf], allow: &Allow, out: &mut Out) -> anyhow::Result<u8> {
+pub(super) fn run(paths: &[PathBuf], read_only: bool, allow: &Allow, out: &mut Out) -> anyhow::Result<u8> {
     if !tui::usable() {
         let forest = opening::forest(paths, allow, false)?;
         out.lines(forest::text(&forest, out.ascii))?;
         return Ok(exit::DONE);
     }
-    interface(paths, allow, None, out)
+    interface(paths, read_only, allow, None, out)
 }
 
 /// Opens the terminal interface on `paths`.
 pub(super) fn interface(
     paths: &[PathBuf],
+    read_only: bool,
     allow: &Allow,
     banner: Option<String>,
     out: &Out,
@@ -26,7 +27,7 @@ pub(super) fn interface(
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here[..] } else { paths };
     let gate = opening::gate(paths, allow);
-    let options = tui::Options { read_only: false, ascii: out.ascii, color: out.color, gate, banner };
+    let options = tui::Options { read_only, ascii: out.ascii, color: out.color, gate, banner };
     tui::run(paths.to_vec(), options)?;
     Ok(exit::DONE)
 }

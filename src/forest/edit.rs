@@ -1,8 +1,10 @@
 //! Pure edits: the forest as it will be after an operation. Nothing on disk is touched.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Backing, Forest, Node, NodeId, Problem, ProblemKind};
+use crate::image::Format;
 
 impl Forest {
     /// Everything based on an image, directly or not, parents before children. Without the image.
@@ -30,7 +32,7 @@ impl Forest {
             name: self.get(child).map_or(String::new(), |c| {
                 super::json::lossless_or_escaped(reference(&c.path, &parent.path).as_os_str())
             }),
-            format: parent.format.map(|f| f.name().to_owned()),
+            format: parent.format.filter(|f| records(self.get(child), *f)).map(|f| f.name().to_owned()),
             resolved: Some(parent.path.clone()),
             node: Some(id),
         });
@@ -102,6 +104,25 @@ impl Forest {
         after
     }
 
+    /// The trees that hold an image which `wanted` picks, whole; the others left out.
+    #[must_use]
+    pub fn families(&self, wanted: impl Fn(&Node) -> bool) -> Self {
+        let base = |id: NodeId| self.ancestors(id).last().copied().unwrap_or(id);
+        let bases: Vec<NodeId> = self.ids().map(base).collect();
+        let picked = self.ids().filter(|id| self.get(*id).is_some_and(&wanted));
+        let picked: HashSet<NodeId> = picked.filter_map(|id| bases.get(id.0 as usize).copied()).collect();
+        let kept: Vec<NodeId> =
+            self.ids().zip(&bases).filter(|(_, base)| picked.contains(base)).map(|(id, _)| id).collect();
+        let mut nodes: Vec<Node> = kept.iter().filter_map(|id| self.get(*id)).cloned().collect();
+        for backing in nodes.iter_mut().filter_map(|node| node.backing.as_mut()) {
+            let place = |old: NodeId| kept.binary_search(&old).ok().map(|at| NodeId(at as u32));
+            backing.node = backing.node.and_then(place);
+        }
+        let mut some = Self { roots: self.roots.clone(), nodes };
+        some.adopt();
+        some
+    }
+
     /// Cuts the edge of `id` to its parent when the image is its own ancestor by it.
     fn cut_loop_at(&mut self, id: NodeId) {
         if self.ancestors(id).contains(&id)
@@ -154,6 +175,11 @@ pub fn reference(child: &Path, parent: &Path) -> PathBuf {
         },
         _ => parent.to_path_buf(),
     }
+}
+
+/// Whether an image can record this format of its backing file: QED has a bit for raw, and no other.
+fn records(image: Option<&Node>, format: Format) -> bool {
+    image.is_none_or(|node| node.format != Some(Format::Qed)) || format == Format::Raw
 }
 
 fn is_about_backing(problem: &Problem) -> bool {

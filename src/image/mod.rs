@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 pub use format::{open, probe};
 pub use model::{
-    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Severity, Snapshot,
-    Space, State, Written,
+    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
+    Snapshot, Space, State, Written,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
@@ -94,6 +94,14 @@ pub trait Target: Send {
     /// old size, and what a longer backing file has there, is the caller's to cover.
     fn grow(&mut self, size: u64) -> Result<()>;
 
+    /// Makes the virtual disk `size` bytes long; what lies beyond is gone. The last unit keeps what
+    /// it holds behind the new end.
+    fn shrink(&mut self, size: u64) -> Result<()>;
+
+    /// Says that the active state will read differently afterwards, so that what tracks its changes
+    /// (dirty bitmaps) is marked invalid in the same switch.
+    fn content_changes(&mut self) {}
+
     /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
     /// bytes (whole units, at least one).
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)>;
@@ -124,10 +132,44 @@ pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn T
     Ok(match format {
         Format::Raw => Box::new(raw::RawTarget::open(file, dry)?),
         Format::Qcow2 => Box::new(qcow2::Writer::open(file, dry)?),
-        Format::Qed => {
-            return Err(Error::unsupported("writing QED images is not supported yet").at(file.path()));
-        }
+        Format::Qed => Box::new(qed::QedWriter::open(file, dry)?),
     })
+}
+
+/// Repairs the image in `file`: one switch from the old metadata to sound metadata. With `dry`
+/// nothing is written, only counted (an upper bound).
+///
+/// What cannot be mended stays reported by [`Image::check`].
+pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
+    match format {
+        Format::Qcow2 => qcow2::repair(file, what, dry),
+        Format::Qed => qed::repair(file, what, dry),
+        Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
+    }
+}
+
+/// Records `backing` as the backing file of the image in `file`: one sector, so that there is no
+/// instant without one. Returns how many bytes that took. The caller holds the write lock.
+///
+/// QED can record no format but raw; there any other is left for the reader to find out.
+pub fn relink(file: &dyn File, format: Format, backing: &BackingRef) -> Result<u64> {
+    match format {
+        Format::Raw => Err(Error::unsupported("a raw image cannot have a backing file")),
+        Format::Qcow2 => qcow2::relink(file, backing),
+        Format::Qed => qed::relink(file, backing),
+    }
+    .at(file.path())
+}
+
+/// Empties the active state of the image in `file`, so that all of it reads through to the backing
+/// file, and makes the file as short as that allows. With `dry` nothing is written; what is counted
+/// is exact for QED and an upper bound for qcow2.
+pub fn empty(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Written> {
+    match format {
+        Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(file.path())),
+        Format::Qcow2 => qcow2::empty(file, dry),
+        Format::Qed => qed::empty(file, dry),
+    }
 }
 
 impl std::fmt::Debug for dyn Image {

@@ -200,6 +200,14 @@ impl Details {
         matches!(self, Self::Qcow2 { corrupt: true, .. })
     }
 
+    /// Names of persistent dirty bitmaps.
+    pub fn bitmaps(&self) -> &[String] {
+        match self {
+            Self::Qcow2 { bitmaps, .. } => bitmaps,
+            _ => &[],
+        }
+    }
+
     /// How data is encrypted.
     pub fn encryption(&self) -> Option<Encryption> {
         match self {
@@ -268,6 +276,26 @@ impl CheckReport {
         }
         if self.findings.len() < Self::MAX_FINDINGS {
             self.findings.push(Finding { severity, message: message(), offset });
+        }
+    }
+}
+
+/// What a repair mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repair {
+    /// Gives back space that counts as used and is not.
+    Leaks,
+    /// Leaks, and everything else that references decide.
+    All,
+}
+
+impl Repair {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leaks => "leaks",
+            Self::All => "all",
         }
     }
 }

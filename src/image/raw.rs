@@ -116,10 +116,22 @@ impl Target for RawTarget {
 
     fn grow(&mut self, size: u64) -> Result<()> {
         if size > self.size {
+            if !self.file.can_grow() {
+                let what = format!("a block device of {} bytes cannot grow to {size}", self.size);
+                return Err(Error::unsupported(what).at(self.file.path()));
+            }
             self.size = align_up(size, 512);
             if !self.dry {
                 self.file.set_len(self.size)?;
             }
+        }
+        Ok(())
+    }
+
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        self.size = align_up(size, 512);
+        if !self.dry {
+            self.file.set_len(self.size)?;
         }
         Ok(())
     }

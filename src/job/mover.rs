@@ -7,7 +7,7 @@ use crate::chain::{View, ViewExtent};
 use crate::error::{Error, Kind, Result};
 use crate::image::ExtentKind;
 use crate::plan::Source;
-use crate::storage::{File, copy_range};
+use crate::storage::{CopyBuffer, File, copy_range};
 use crate::units::{Guest, Host};
 
 /// Most bytes moved between two looks at cancel and the clock.
@@ -21,6 +21,7 @@ pub(super) struct Mover<'a> {
     pub(super) file: &'a dyn File,
     pub(super) progress: &'a Progress,
     pub(super) pace: &'a mut Pace,
+    pub(super) buffer: &'a mut CopyBuffer,
 }
 
 impl Mover<'_> {
@@ -40,17 +41,18 @@ impl Mover<'_> {
         Ok(())
     }
 
-    fn chunk(&self, at: u64, host: u64, len: u64) -> Result<()> {
+    fn chunk(&mut self, at: u64, host: u64, len: u64) -> Result<()> {
         let mut pos = at;
-        pos = self.copy_view(&self.source.view, pos, at + len, at, host)?;
+        let end = (at + len).min(self.source.end);
+        pos = self.copy_view(&self.source.view, pos, end, at, host)?;
         if let Some(rest) = &self.source.rest {
-            pos = self.copy_view(rest, pos, at + len, at, host)?;
+            pos = self.copy_view(rest, pos, end, at, host)?;
         }
         self.zeros(host + (pos - at), at + len - pos)
     }
 
     /// Copies what `view` has between `from` and `to`; returns how far it reached.
-    fn copy_view(&self, view: &View, from: u64, to: u64, at: u64, host: u64) -> Result<u64> {
+    fn copy_view(&mut self, view: &View, from: u64, to: u64, at: u64, host: u64) -> Result<u64> {
         let mut pos = from;
         for extent in view.extents(from, to) {
             let extent = extent?;
@@ -60,12 +62,12 @@ impl Mover<'_> {
         Ok(pos)
     }
 
-    fn extent(&self, view: &View, extent: &ViewExtent, to: u64) -> Result<()> {
+    fn extent(&mut self, view: &View, extent: &ViewExtent, to: u64) -> Result<()> {
         let layer = &view.layers()[extent.depth];
         match extent.kind {
             _ if extent.reads_zero() => self.zeros(to, extent.len),
             ExtentKind::Data { host } if layer.image.encryption().is_none() => {
-                copy_range(&**layer.image.file(), host.0, self.file, to, extent.len)
+                copy_range(&**layer.image.file(), host.0, self.file, to, extent.len, self.buffer)
             }
             _ => {
                 let mut buf = vec![0; extent.len as usize];

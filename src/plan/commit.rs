@@ -134,7 +134,9 @@ impl Commit<'_> {
                 format!("{} is encrypted; its content cannot be copied", name(how)),
             );
         }
-        if self.top.backing.as_ref().is_some_and(|b| b.format.is_none()) {
+        // QED can record nothing but raw, so there it is only missing for a raw file.
+        let records = self.top.format != Some(Format::Qed) || self.format == Format::Raw;
+        if records && self.top.backing.as_ref().is_some_and(|b| b.format.is_none()) {
             draft.hazard(
                 HazardKind::BackingFormat,
                 format!(
@@ -152,6 +154,19 @@ impl Commit<'_> {
                     name(&self.base),
                     human_size(self.base_size),
                     human_size(self.top_size)
+                ),
+            );
+        }
+        let bitmaps =
+            chain.layers().get(1).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
+        if !bitmaps.is_empty() {
+            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(b).into_string()).collect();
+            draft.hazard(
+                HazardKind::BitmapsLost,
+                format!(
+                    "{} has dirty bitmaps that do not see this commit: {}",
+                    name(&self.base),
+                    names.join(", ")
                 ),
             );
         }
@@ -282,18 +297,8 @@ impl Commit<'_> {
     fn retire_top(&self, draft: &mut Draft<'_>, chain: &Chain) -> Result<()> {
         if self.trashes_top() {
             draft.trash(self.top_id)
-        } else if self.changes_top() && chain.top().image.format() == Format::Qcow2 {
-            draft.empty(&self.top.path)
         } else if self.changes_top() {
-            draft.hazard(
-                HazardKind::Unsupported,
-                format!(
-                    "{} is a {} overlay, which cannot be emptied yet; choose --keep or --remove",
-                    name(&self.top.path),
-                    chain.top().image.format()
-                ),
-            );
-            Ok(())
+            draft.empty(&self.top.path, chain.top().image.format())
         } else {
             Ok(())
         }
@@ -304,10 +309,9 @@ impl Commit<'_> {
         if self.trashes_top() {
             draft.view_changed(&self.top.path);
         }
-        draft.qemu_img(self.qemu_img());
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
         let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
-        draft.finish(title, undo.to_owned())
+        draft.finish(title, undo.to_owned(), self.qemu_img())
     }
 
     fn qemu_img(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, NodeId, reference};
-use crate::image::{self, Format};
+use crate::image::{self, CheckReport, Format};
 use crate::storage::{File, Holder, LockState, RealFile, Stamp, probe_locks};
 use crate::text::{Shown, human_size};
 
@@ -60,8 +60,8 @@ impl<'a> Draft<'a> {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
     }
 
-    pub(super) fn qemu_img(&mut self, lines: Vec<String>) {
-        self.plan.qemu_img = lines;
+    pub(super) fn view_lost(&mut self, view: String) {
+        self.plan.views_changed.push(view);
     }
 
     /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
@@ -93,7 +93,11 @@ impl<'a> Draft<'a> {
         }
         let check = RealFile::open(path, false)
             .and_then(|file| image::open(std::sync::Arc::new(file), Some(format)))
-            .and_then(|image| image.check());
+            .and_then(|image| match image.details().dirty() {
+                // Its refcounts are known to be stale; the writer counts references instead.
+                true => Ok(CheckReport::default()),
+                false => image.check(),
+            });
         match check {
             Ok(report) if report.corruptions == 0 => {}
             Ok(report) => self.hazard(
@@ -155,14 +159,12 @@ impl<'a> Draft<'a> {
         let unknown = || Error::new(Kind::Internal, "an id of another forest");
         let (child_node, parent_node) =
             (self.before.get(child).ok_or_else(unknown)?, self.before.get(parent).ok_or_else(unknown)?);
-        if child_node.format != Some(Format::Qcow2) {
-            let format = child_node.format.map_or("damaged", Format::name);
+        let of = child_node.format.unwrap_or(Format::Raw);
+        if of == Format::Raw {
+            let what = if child_node.format.is_some() { "raw" } else { "damaged" };
             self.hazard(
                 HazardKind::Unsupported,
-                format!(
-                    "{} is {format}; its backing file cannot be changed yet",
-                    Shown::path(&child_node.path)
-                ),
+                format!("{} is {what}; its backing file cannot be changed", Shown::path(&child_node.path)),
             );
         }
         let keeps_absolute = child_node.backing.as_ref().is_some_and(|b| Path::new(&b.name).is_absolute());
@@ -173,29 +175,52 @@ impl<'a> Draft<'a> {
         self.meter.cost.write_bytes += 512 + backing.as_os_str().len() as u64;
         // The name may fit into the sector, which then is all that is written.
         self.meter.cost.exact = false;
-        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format });
+        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format, of });
         self.after = self.after.relinked(child, Some(parent));
         Ok(())
     }
 
     /// Adds the step that empties an image whose content its base has as well.
-    pub(super) fn empty(&mut self, path: &Path) -> Result<()> {
-        match rehearse::empty(path) {
-            Ok((written, id)) => {
-                self.meter.wrote(path, id, written)?;
-                self.meter.cost.exact = false;
-                let id = self.after.find(path);
+    pub(super) fn empty(&mut self, path: &Path, format: Format) -> Result<()> {
+        self.step_that_only_counts(Step::Compact { image: path.to_path_buf(), format })
+    }
+
+    /// Adds a step that changes one image by itself. What cannot be written is a hazard.
+    pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
+        let is_exact = matches!(&step, Step::Compact { format: Format::Qed, .. });
+        match rehearse::alone(&step, &self.opener()) {
+            Ok(Some((path, id, written))) => {
+                self.meter.wrote(&path, id, written)?;
+                self.meter.cost.exact &= is_exact;
+                let id = self.after.find(&path);
                 if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
-                    node.disk_size = node.disk_size.saturating_sub(written.freed_bytes);
+                    node.disk_size =
+                        (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
                 }
             }
+            Ok(None) => {}
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
                 self.hazard(HazardKind::Unsupported, e.to_string());
             }
             Err(e) => return Err(e),
         }
-        self.plan.steps.push(Step::Compact { image: path.to_path_buf() });
+        self.plan.steps.push(step);
         Ok(())
+    }
+
+    /// Records the virtual size an image will have.
+    pub(super) fn resized(&mut self, path: &Path, size: u64) {
+        let id = self.after.find(path);
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            node.virtual_size = size;
+        }
+    }
+
+    /// Adds a verification of one image, if it has tables.
+    pub(super) fn verify_image(&mut self, path: &Path, format: Format) {
+        if format != Format::Raw {
+            self.plan.steps.push(Step::Verify { image: path.to_path_buf(), format });
+        }
     }
 
     /// Adds the step that moves a file to the trash.
@@ -221,7 +246,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The plan.
-    pub(super) fn finish(mut self, title: String, undo: String) -> Result<Plan> {
+    pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
         if let Some(missing) = self.meter.missing_space() {
             self.hazard(HazardKind::NoSpace, format!("{} too little free space", human_size(missing)));
         }
@@ -249,6 +274,6 @@ impl<'a> Draft<'a> {
             self.after = self.after.removed(*id);
         }
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
-        Ok(Plan { title, undo, cost: self.meter.cost, after: self.after, ..self.plan })
+        Ok(Plan { title, undo, qemu_img, cost: self.meter.cost, after: self.after, ..self.plan })
     }
 }

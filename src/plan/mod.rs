@@ -13,6 +13,9 @@
 //! | `ranges` | from a copy's rule to runs |
 //! | `rehearse` | cost |
 //! | `commit` | merging an overlay into its backing file |
+//! | `repair` | mending metadata |
+//! | `snapshot` | internal snapshots |
+//! | `resize` | a longer or shorter disk |
 
 mod commit;
 mod draft;
@@ -20,8 +23,14 @@ mod hazard;
 mod model;
 mod ranges;
 mod rehearse;
+mod repair;
+mod resize;
+mod snapshot;
 
 pub use commit::{CommitOptions, commit};
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
-pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, Step};
-pub use ranges::{Runs, Source, drive};
+pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, Step};
+pub use ranges::{Runs, Source, drive, resize as resize_image};
+pub use repair::repair;
+pub use resize::resize;
+pub use snapshot::{SnapshotRequest, snapshot};

@@ -2,8 +2,8 @@
 
 use crate::chain::{Chain, CopyRun, Opener, Touched, View, whole_units};
 use crate::error::{Error, Kind, Result};
-use crate::image::{State, Target};
-use crate::units::{Guest, Host};
+use crate::image::{State, Target, Written};
+use crate::units::{Guest, Host, align_up};
 
 use super::{Copy, CopyMode, Ranges};
 
@@ -13,8 +13,17 @@ pub struct Source {
     pub view: View,
     /// What lies beyond the end of `view` (a longer base); zeros where that ends as well.
     pub rest: Option<View>,
+    /// Guest offset from which on everything is zeros, whatever the views say.
+    pub end: u64,
     /// The view whose ranges are copied, when it is not `view` itself.
     cause: Option<View>,
+}
+
+impl Source {
+    /// Just this view, and zeros from the guest offset `end` on.
+    pub fn of(view: View, end: u64) -> Self {
+        Self { view, rest: None, end, cause: None }
+    }
 }
 
 impl Copy {
@@ -28,7 +37,7 @@ impl Copy {
             }
             (CopyMode::Fill, Ranges::BeyondEnd { .. }) => (None, None),
         };
-        Ok(Source { view: chain.view(State::Active), rest, cause })
+        Ok(Source { view: chain.view(State::Active), rest, end: u64::MAX, cause })
     }
 
     /// The runs to copy into an image with mapping units of `unit` bytes whose virtual size will
@@ -77,6 +86,35 @@ pub fn drive(
         }
     }
     Ok(())
+}
+
+/// Makes the disk behind `target` `to` bytes long; `view` is the image as it is. A longer disk ends
+/// in zeros even over a longer backing file; `mover` fills what must be rewritten for that.
+pub fn resize(
+    mut target: Box<dyn Target>,
+    view: &View,
+    to: u64,
+    mover: &mut dyn FnMut(Guest, Host, u64) -> Result<()>,
+) -> Result<Written> {
+    target.content_changes();
+    let shrinks = to < view.size();
+    if !shrinks {
+        target.grow(to)?;
+    }
+    // The last unit may hold bytes behind the old or the new end, and a longer backing file shows
+    // through there: both must read as zeros once the disk is longer.
+    let end = view.size().min(to);
+    let below = view.layers().get(1).map_or(0, |l| l.image.virtual_size(State::Active));
+    let until = align_up(end, target.unit()).max(if shrinks { 0 } else { below.min(to) });
+    if end < until {
+        let tail = Touched { start: end, end: until, zero: true };
+        let size = if shrinks { view.size() } else { to };
+        drive(Box::new(whole_units([Ok(tail)], target.unit(), size.max(until))), &mut *target, mover)?;
+    }
+    if shrinks {
+        target.shrink(to)?;
+    }
+    target.finish()
 }
 
 /// The chain below and including the layer at `path`, as a view.

@@ -1,15 +1,15 @@
 //! Going through the motions without writing, to know what a plan costs.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ranges::drive;
-use super::{Copy, Cost};
+use super::ranges::{drive, resize};
+use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
 use crate::image::qcow2::Writer;
-use crate::image::{self, Target, Written};
+use crate::image::{self, State, Target, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -70,6 +70,9 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     if let Some(size) = step.grow_to {
         target.grow(size).at(&step.into)?;
     }
+    if step.mode == CopyMode::Overwrite {
+        target.content_changes();
+    }
     let (unit, size) = (target.unit(), target.size());
     let (mut data, mut read, mut total) = (0, 0, 0);
     let runs = step.runs(&source, unit, size)?.inspect(|run| {
@@ -100,15 +103,28 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Rehearses emptying an image. The second pass, which moves the tables down, is not rehearsed: it
-/// writes no more than the first.
-pub(super) fn empty(path: &Path) -> Result<(Written, FileId)> {
+/// Rehearses a step that changes one image by itself; `None` for a step of another sort.
+pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, FileId, Written)>> {
+    let path = match step {
+        Step::Compact { image, .. } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
+        Step::Snapshot { image, .. } => image,
+        _ => return Ok(None),
+    };
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let id = file.id();
-    let mut writer = Writer::open(file, true)?;
-    writer.clear()?;
-    let mut written = Box::new(writer).finish()?;
-    written.meta_bytes *= 2;
-    written.extra_bytes *= 2;
-    Ok((written, id))
+    let written = match step {
+        Step::Compact { format, .. } => image::empty(file, *format, true)?,
+        Step::Snapshot { change, .. } => {
+            let mut writer = Writer::open(file, true)?;
+            change.request(&mut writer)?;
+            Box::new(writer).finish()?
+        }
+        Step::Repair { format, what, .. } => image::repair(file, *format, *what, true)?,
+        Step::Resize { format, to, .. } => {
+            let view = opener.open(path)?.view(State::Active);
+            resize(image::write(file, *format, true)?, &view, *to, &mut |_, _, _| Ok(()))?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((path.clone(), id, written)))
 }

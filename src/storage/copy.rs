@@ -10,6 +10,58 @@ use crate::error::{Error, Result};
 /// Buffered writes beyond this were slower wherever it was measured.
 const CHUNK: usize = 256 << 10;
 
+/// From here on a copy goes past the page cache.
+const BULK: u64 = 512 << 10;
+/// Bytes of one direct write.
+const DIRECT_CHUNK: usize = 1 << 20;
+/// What direct writes need of their buffer.
+const ALIGNMENT: usize = 4096;
+
+/// A reusable buffer for [`copy_range`], aligned for direct writes. Empty until first needed.
+#[derive(Debug, Default)]
+pub struct CopyBuffer(Vec<u8>);
+
+impl CopyBuffer {
+    fn aligned(&mut self) -> &mut [u8] {
+        self.0.resize(DIRECT_CHUNK + ALIGNMENT, 0);
+        let skip = self.0.as_ptr().addr().wrapping_neg() % ALIGNMENT;
+        &mut self.0[skip..skip + DIRECT_CHUNK]
+    }
+}
+
+/// Copies the start of a large range past the page cache: new pages for data that nobody is about
+/// to read cost more than the disk does. Returns the bytes copied.
+fn copy_direct(
+    src: &dyn File,
+    from: u64,
+    dst: &dyn File,
+    to: u64,
+    len: u64,
+    buffer: &mut CopyBuffer,
+) -> Result<u64> {
+    let buf = buffer.aligned();
+    let mut done = 0;
+    while len - done >= ALIGNMENT as u64 {
+        let n = (len - done).min(DIRECT_CHUNK as u64) as usize / ALIGNMENT * ALIGNMENT;
+        read_exact_or_zero(src, from + done, &mut buf[..n])?;
+        if !dst.write_direct(to + done, &buf[..n])? {
+            break;
+        }
+        done += n as u64;
+    }
+    Ok(done)
+}
+
+/// Whether the file system shares blocks between the two, which beats every copy. One small copy
+/// cannot tell, so the question is asked by file system: reflinks exist on XFS, btrfs and bcachefs.
+fn can_share(src: &dyn File, from: u64, dst: &dyn File, to: u64) -> bool {
+    const SHARING: [u64; 3] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e];
+    let aligned = from % 4096 == to % 4096;
+    let same = src.id().dev == dst.id().dev;
+    let kind = dst.fd().and_then(|fd| rustix::fs::fstatfs(fd).ok()).map(|s| s.f_type as u64);
+    aligned && same && kind.is_some_and(|k| SHARING.contains(&k))
+}
+
 /// Reads exactly `buf.len()` bytes; what lies beyond the end of the file reads as zeros, as QEMU
 /// does for an image whose last cluster was never fully written.
 pub fn read_exact_or_zero(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<()> {
@@ -47,13 +99,24 @@ pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Res
 
 /// Copies `len` bytes from `src` to `dst`.
 ///
-/// The kernel copies (and shares the blocks, where the file system can) when both are real files;
+/// A large range goes past the page cache. Otherwise the kernel copies (and shares the blocks, where the file system can) when both are real files;
 /// otherwise the bytes pass through memory. `src` beyond its end reads as zeros.
-pub fn copy_range(src: &dyn File, mut from: u64, dst: &dyn File, mut to: u64, mut len: u64) -> Result<()> {
+pub fn copy_range(
+    src: &dyn File,
+    mut from: u64,
+    dst: &dyn File,
+    mut to: u64,
+    mut len: u64,
+    buffer: &mut CopyBuffer,
+) -> Result<()> {
+    if len >= BULK && !can_share(src, from, dst, to) {
+        let done = copy_direct(src, from, dst, to, len, buffer)?;
+        (from, to, len) = (from + done, to + done, len - done);
+    }
     if let (Some(src_fd), Some(dst_fd)) = (src.fd(), dst.fd()) {
         while len > 0 {
             let (mut off_in, mut off_out) = (from, to);
-            let n = usize::try_from(len).unwrap_or(usize::MAX).min(64 << 20);
+            let n = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
             let copied = rustix::io::retry_on_intr(|| {
                 rustix::fs::copy_file_range(src_fd, Some(&mut off_in), dst_fd, Some(&mut off_out), n)
             });

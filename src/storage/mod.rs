@@ -19,7 +19,7 @@ mod trash;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-pub use copy::{copy_range, is_hole, read_data_into_zeros, read_exact_or_zero};
+pub use copy::{CopyBuffer, copy_range, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
 pub use real::{RealFile, free_space, sync_dir};
@@ -62,7 +62,19 @@ pub trait File: Send + Sync {
     /// Writes all of `buf`, growing the file when needed.
     fn write_at(&self, offset: u64, buf: &[u8]) -> Result<()>;
 
-    /// Truncates, or extends with a hole.
+    /// Writes all of `buf` past the page cache, which costs memory and time where a range is new and
+    /// large. `false` when this file, place or buffer does not allow it; nothing is written then.
+    fn write_direct(&self, offset: u64, buf: &[u8]) -> Result<bool> {
+        let _ = (offset, buf);
+        Ok(false)
+    }
+
+    /// Whether it can become longer: a block device cannot.
+    fn can_grow(&self) -> bool {
+        true
+    }
+
+    /// Truncates, or extends with a hole. A block device keeps its length; making it longer fails.
     fn set_len(&self, len: u64) -> Result<()>;
 
     /// Gives the range back to the file system; it reads as zeros afterwards. The length of the

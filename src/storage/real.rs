@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate};
 use rustix::io::Errno;
 
 use super::{File, FileId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+
+/// Enough for every disk: direct writes are in whole blocks.
+const DIRECT_ALIGNMENT: u64 = 4096;
 
 /// An open file.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct RealFile {
     file: fs::File,
     id: FileId,
     block_device: bool,
+    /// The same file past the page cache, opened when first asked for; `None` where it cannot be.
+    direct: OnceLock<Option<fs::File>>,
 }
 
 impl RealFile {
@@ -57,12 +63,20 @@ impl RealFile {
             file,
             id: FileId { dev: meta.dev(), ino: meta.ino() },
             block_device: kind.is_block_device(),
+            direct: OnceLock::new(),
         })
     }
 
     fn fail(&self, what: &str, offset: u64) -> impl FnOnce(std::io::Error) -> Error {
         let error = (what.to_owned(), self.path.clone());
         move |e| Error::io(error.0, e).at(&error.1).offset(offset)
+    }
+
+    fn reopen_direct(&self) -> Option<fs::File> {
+        // By descriptor, not by name: the name may lead elsewhere by now.
+        let same = format!("/proc/self/fd/{}", self.file.as_fd().as_raw_fd());
+        let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
+        fs::OpenOptions::new().write(true).custom_flags(flags).open(same).ok()
     }
 
     fn write_zeros(&self, mut offset: u64, len: u64) -> Result<()> {
@@ -115,8 +129,31 @@ impl File for RealFile {
         self.file.write_all_at(buf, offset).map_err(self.fail("cannot write", offset))
     }
 
+    fn write_direct(&self, offset: u64, buf: &[u8]) -> Result<bool> {
+        let aligned = |n: u64| n.is_multiple_of(DIRECT_ALIGNMENT);
+        if !aligned(offset) || !aligned(buf.len() as u64) || !aligned(buf.as_ptr().addr() as u64) {
+            return Ok(false);
+        }
+        let Some(file) = self.direct.get_or_init(|| self.reopen_direct()) else { return Ok(false) };
+        match file.write_all_at(buf, offset) {
+            Ok(()) => Ok(true),
+            // Some file systems accept the flag and refuse the writes.
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => Ok(false),
+            Err(e) => Err(self.fail("cannot write", offset)(e)),
+        }
+    }
+
+    fn can_grow(&self) -> bool {
+        !self.block_device
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
         if self.block_device {
+            if len > self.len()? {
+                return Err(Error::new(Kind::NoSpace, "a block device cannot grow")
+                    .at(&self.path)
+                    .offset(len));
+            }
             return Ok(());
         }
         self.file.set_len(len).map_err(self.fail("cannot set the length", len))
@@ -130,6 +167,8 @@ impl File for RealFile {
         match rustix::io::retry_on_intr(|| fallocate(&self.file, flags, offset, len)) {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV) => self.write_zeros(offset, len),
+            // A device with sectors larger than the range.
+            Err(Errno::INVAL) if self.block_device => self.write_zeros(offset, len),
             Err(e) => Err(self.fail("cannot punch a hole", offset)(e.into())),
         }
     }
@@ -157,6 +196,9 @@ impl File for RealFile {
     }
 
     fn disk_size(&self) -> Result<u64> {
+        if self.block_device {
+            return self.len();
+        }
         Ok(self.file.metadata().map_err(self.fail("cannot examine", 0))?.blocks() * 512)
     }
 

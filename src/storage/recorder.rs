@@ -109,6 +109,10 @@ impl File for Recorder {
         Ok(())
     }
 
+    fn can_grow(&self) -> bool {
+        self.inner.can_grow()
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
         self.inner.set_len(len)?;
         self.trace.push(Event::SetLen { file: self.id(), len });

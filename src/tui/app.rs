@@ -76,8 +76,20 @@ where
 
     /// Runs until the user quits, or a signal ends it; returns that signal.
     pub fn run(&mut self, inputs: &Receiver<Input>) -> Result<Option<i32>> {
-        while self.turn(inputs, None)? {}
-        Ok(self.signal)
+        loop {
+            match self.turn(inputs, None) {
+                Ok(true) => {}
+                Ok(false) => return Ok(self.signal),
+                Err(e) => {
+                    // The terminal is gone; the job still deserves its safe point.
+                    if let Some(job) = self.running.take() {
+                        job.cancel();
+                        let _ = job.wait();
+                    }
+                    return Err(e);
+                }
+            }
+        }
     }
 
     /// Waits for one thing to happen (at most so long), handles it and what came with it, and draws
@@ -163,22 +175,14 @@ where
     /// Handles one event.
     pub fn input(&mut self, input: Input) -> Result<()> {
         self.changed = true;
-        let effects = match input {
-            Input::Key(key) => update::key(&mut self.model, &key),
-            Input::Paste(text) => {
-                update::paste(&mut self.model, &text);
-                Vec::new()
-            }
-            Input::Mouse(event) => {
-                mouse::handle(&mut self.model, event);
-                Vec::new()
-            }
-            Input::Resize => Vec::new(),
-            Input::Signal(signal) => {
-                self.stopped_by(signal);
-                Vec::new()
-            }
-        };
+        let mut effects = Vec::new();
+        match input {
+            Input::Key(key) => effects = update::key(&mut self.model, &key),
+            Input::Paste(text) => update::paste(&mut self.model, &text),
+            Input::Mouse(event) => mouse::handle(&mut self.model, event),
+            Input::Resize => {}
+            Input::Signal(signal) => self.stopped_by(signal),
+        }
         effects.into_iter().try_for_each(|effect| self.perform(effect))
     }
 
@@ -204,7 +208,10 @@ where
             Effect::Mouse(on) => self.host.mouse(on),
             Effect::Suspend => {
                 self.host.suspend()?;
-                self.terminal.clear()?;
+                // Not `clear`: that asks the terminal where its cursor is, and the answer would go
+                // to the thread that reads keys.
+                let size = self.terminal.size()?;
+                self.terminal.resize(size.into())?;
                 if self.model.mouse {
                     self.host.mouse(true);
                 }
@@ -232,7 +239,7 @@ where
                     // A count that was overtaken by a change is stale already.
                     Ok(_) if counted && self.scan_again => {}
                     Ok(forest) => self.model.set_forest(forest),
-                    Err(e) => self.model.scan_error = Some(e.to_string()),
+                    Err(e) => self.model.scan_failed(e.to_string()),
                 }
                 self.model.scanning = !counted;
                 if counted && std::mem::take(&mut self.scan_again) {

@@ -74,8 +74,12 @@ impl Figure {
         if std::mem::take(&mut self.reveal)
             && let Some(at) = marked
         {
-            self.pan.0 = into_view(self.pan.0, columns, at.col, at.col + at.width);
-            self.pan.1 = into_view(self.pan.1, lines, at.row, at.row + at.height);
+            // With what is beside it, as far as there is room.
+            let beside = columns.saturating_sub(at.width) / 2;
+            let about = lines.saturating_sub(at.height) / 2;
+            let (left, top) = (at.col.saturating_sub(beside), at.row.saturating_sub(about));
+            self.pan.0 = into_view(self.pan.0, columns, left, at.col + at.width + beside);
+            self.pan.1 = into_view(self.pan.1, lines, top, at.row + at.height + about);
         }
         self.pan_by(0, 0);
     }

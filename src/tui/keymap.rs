@@ -25,6 +25,8 @@ pub(super) enum Context {
     Jobs,
     /// On the plan screen.
     Plan,
+    /// While a name is typed as consent to a plan.
+    Consent,
     /// While a filter is typed.
     Filter,
     /// In the help.
@@ -43,6 +45,7 @@ impl Context {
             Self::Detail => "figure, info, health",
             Self::Jobs => "jobs",
             Self::Plan => "plan",
+            Self::Consent => "consent to a plan",
             Self::Filter => "filter",
             Self::Help => "help",
             Self::Quit => "quitting while a job runs",
@@ -130,10 +133,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Main, &["3"], A::GoInfo, "", "go to the facts"),
     bind(C::Main, &["4"], A::GoHealth, "", "go to the problems"),
     bind_if(bind(C::Main, &["w"], A::GoJobs, "jobs", "go to the jobs"), no::jobs),
-    bind_if(
-        bind(C::Main, &["y"], A::CopyPath, "copy path", "copy the path of the selected image"),
-        no::selection,
-    ),
+    bind_if(bind(C::Main, &["y"], A::CopyPath, "copy", "copy the path of the selected image"), no::selection),
     bind(C::Main, &["R"], A::Rescan, "rescan", "look through the folders again"),
     bind(C::Main, &["m"], A::Mouse, "", "use the mouse here, or leave it to the terminal"),
     bind(C::Main, &["esc"], A::Close, "", "drop the filter, then the results of finished jobs"),
@@ -154,13 +154,22 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Plan, &["?", "f1"], A::Help, "help", "show every key"),
     bind(C::Plan, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
     bind(C::Plan, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
+    bind(C::Consent, &["enter"], A::Activate, "run it", "run the plan, when the name is right"),
+    bind(C::Consent, &["esc"], A::Close, "cancel", "leave; nothing has happened"),
+    bind(C::Consent, &["tab"], A::NextField, "next field", "go to the next field"),
+    bind(C::Consent, &["shift-tab"], A::PreviousField, "", "go to the previous field"),
+    bind(C::Consent, &["down"], A::Down, "scroll", "scroll down"),
+    bind(C::Consent, &["up"], A::Up, "", "scroll up"),
+    bind(C::Consent, &["pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Consent, &["pgup"], A::HalfUp, "", "half a page up"),
+    bind(C::Consent, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
     bind(C::Filter, &["enter"], A::Accept, "keep", "keep the filter and go back to the forest"),
     bind(C::Filter, &["esc", "ctrl-c"], A::Close, "drop", "drop the filter"),
     bind(C::Filter, &["down"], A::NextMatch, "next match", "go to the next match"),
     bind(C::Filter, &["up"], A::PreviousMatch, "", "go to the previous match"),
     bind(C::Help, &["enter"], A::RunLine, "run the line", "do what the line says"),
-    bind(C::Help, &["esc", "ctrl-c"], A::Close, "close", "close the help"),
     bind(C::Help, &["down"], A::Down, "move", "next line"),
+    bind(C::Help, &["esc", "ctrl-c"], A::Close, "close", "close the help"),
     bind(C::Help, &["up"], A::Up, "", "previous line"),
     bind(C::Help, &["pgdn", "ctrl-d"], A::HalfDown, "", "half a page down"),
     bind(C::Help, &["pgup", "ctrl-u"], A::HalfUp, "", "half a page up"),
@@ -192,7 +201,8 @@ pub(super) fn keys_label(binding: &Binding, ascii: bool) -> String {
 /// The key table of the README, in Markdown.
 pub fn key_table() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");
-    let contexts = [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Filter, C::Help, C::Quit, C::Stop];
+    let contexts =
+        [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Consent, C::Filter, C::Help, C::Quit, C::Stop];
     for context in contexts {
         for b in TABLE.iter().filter(|b| b.context == context) {
             let keys: Vec<_> = b.keys.iter().map(|k| format!("`{}`", keys::label(k, false))).collect();

@@ -41,6 +41,7 @@ pub use keys::key;
 pub use terminal::Host;
 
 use crate::chain::Gate;
+use crate::forest;
 
 /// How the UI looks and what it may do.
 #[derive(Debug, Clone, Default)]
@@ -84,8 +85,12 @@ pub fn usable() -> bool {
 
 /// Shows `paths` (folders or images) until the user quits.
 ///
-/// Ended by a signal, the error is a [`Stopped`] (downcast for the exit code).
+/// Fails when a path does not exist, or the terminal cannot be taken over or drawn on. Ended by a signal, the error is a [`Stopped`] (downcast for the exit code).
 pub fn run(paths: Vec<PathBuf>, options: Options) -> anyhow::Result<()> {
+    // A path that does not exist is told on the shell's screen, where it was typed.
+    for path in &paths {
+        forest::absolute(path)?;
+    }
     let inputs = event::listen()?;
     let (session, terminal) = terminal::Session::take()?;
     let mut app = App::new(terminal, session, Floors::shared(), paths, &options);

@@ -10,7 +10,7 @@ use super::figure::Figure;
 use super::jobs::JobEntry;
 use super::keymap::Context;
 use super::pane::Pane;
-use super::plan_screen::PlanScreen;
+use super::plan_screen::{Field, PlanScreen};
 use super::theme::Glyphs;
 use crate::chain::Gate;
 use crate::forest::{Forest, Node};
@@ -135,6 +135,7 @@ impl Model {
     pub(super) fn contexts(&self) -> Vec<Context> {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Plan(screen)) if screen.field == Field::Name => vec![Context::Consent],
             Some(Overlay::Plan(_)) => vec![Context::Plan],
             Some(Overlay::Filter(_)) => vec![Context::Filter],
             Some(Overlay::Quit) => vec![Context::Quit],
@@ -201,6 +202,14 @@ impl Model {
         self.scan_error = None;
         self.figure.forget();
         self.follow_selection();
+    }
+
+    /// A scan failed: what was found before stays.
+    pub(super) fn scan_failed(&mut self, why: String) {
+        if self.forest.is_some() {
+            self.warn(format!("cannot look again: {why}"));
+        }
+        self.scan_error = Some(why);
     }
 
     /// Brings the figure to the selected image.

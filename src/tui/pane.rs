@@ -24,6 +24,8 @@ pub(super) struct Pane {
     pub(super) rows: Rows,
     pub(super) state: TreeState<RowId>,
     pub(super) filter: String,
+    /// Columns that the widest row of the whole forest would like; a filter does not change it.
+    pub(super) widest: usize,
     /// Rows on screen at the last drawing.
     pub(super) height: usize,
     /// Where they are, and which ones.
@@ -38,6 +40,9 @@ impl Pane {
     pub(super) fn rebuild(&mut self, forest: &Forest, glyphs: Glyphs) {
         let before = self.index();
         self.rows = Rows::build(forest, &Kept::new(forest, &self.filter), glyphs);
+        if self.filter.is_empty() {
+            self.widest = self.rows.widest();
+        }
         self.state.close_all();
         for (id, row) in self.rows.rows.iter().filter(|(_, row)| row.parent_of_rows) {
             if !self.filter.is_empty() || key(forest, *id).is_none_or(|key| !self.closed.contains(&key)) {

@@ -56,6 +56,8 @@ pub(super) struct PlanScreen {
     pub(super) scroll_max: usize,
     pub(super) pan: usize,
     pub(super) pan_max: usize,
+    /// The figures were not yet panned to what the plan is about.
+    pub(super) reveal: bool,
     /// What went wrong, or is missing, at the last attempt to run.
     pub(super) notice: Option<String>,
 }
@@ -74,6 +76,7 @@ impl PlanScreen {
             scroll_max: 0,
             pan: 0,
             pan_max: 0,
+            reveal: true,
             notice: None,
         }
     }
@@ -174,7 +177,22 @@ impl PlanScreen {
         true
     }
 
-    pub(super) fn figure_width(&self) -> usize {
+    /// Pans the figures, once, to the images that data leaves and enters.
+    pub(super) fn fit(&mut self, columns: usize) {
+        self.pan_max = self.figure_width().saturating_sub(columns);
+        if let Some(ready) = self.outcome.as_ref().and_then(|o| o.as_ref().ok())
+            && std::mem::take(&mut self.reveal)
+        {
+            let [marked, _] = &ready.marked;
+            let boxes = ready.before.figure.boxes.iter().filter(|b| marked.contains(&b.node));
+            let right = boxes.clone().map(|b| b.col + b.width).max().unwrap_or(0);
+            let left = boxes.map(|b| b.col).min().unwrap_or(0);
+            self.pan = if right > columns { left.saturating_sub(2) } else { 0 };
+        }
+        self.pan = self.pan.min(self.pan_max);
+    }
+
+    fn figure_width(&self) -> usize {
         self.ready().map_or(0, |r| r.before.width.max(r.after.width))
     }
 }
@@ -200,5 +218,24 @@ impl Ready {
 impl From<Error> for Refusal {
     fn from(e: Error) -> Self {
         Self { what: e.to_string(), remedy: e.what_to_do().map(str::to_owned) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(what: &str) -> Result<Ready, Refusal> {
+        Err(Refusal { what: what.to_owned(), remedy: None })
+    }
+
+    #[test]
+    fn stale_answers_are_dropped() {
+        let mut screen = PlanScreen::new("/x/top.qcow2".into(), true);
+        screen.awaited = Some(2);
+        assert!(!screen.answer(1, refusal("old")));
+        assert_eq!(screen.why_not().as_deref(), Some("the plan is being made"));
+        assert!(screen.answer(2, refusal("new")));
+        assert_eq!(screen.why_not().as_deref(), Some("new"));
     }
 }

@@ -54,8 +54,9 @@ pub(super) struct Session;
 impl Session {
     pub(super) fn take() -> Result<(Self, RealTerminal)> {
         restore_on_panic();
-        take().context("cannot take over the terminal")?;
+        // First, so that a terminal taken half is given back too.
         let session = Self;
+        take().context("cannot take over the terminal")?;
         let terminal =
             Terminal::new(CrosstermBackend::new(stdout())).context("cannot draw on the terminal")?;
         Ok((session, terminal))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use cowherd::chain::{Gate, Opener};
 use cowherd::forest::{Forest, ScanOptions, scan};
 use cowherd::image::qcow2::{CreateOptions, Writer, create};
-use cowherd::image::{self, BackingRef, Format, Snapshot, State, Target};
+use cowherd::image::{self, BackingRef, Format, Snapshot, State, Target, qed};
 use cowherd::storage::{File, RealFile};
 use cowherd::units::Guest;
 
@@ -170,16 +170,29 @@ pub(crate) fn herd(dir: &Path, herd: Herd, random: &mut Random) -> Vec<Made> {
             1 => (128 + random.below(512)) << 10,
             _ => 512 * (200 + random.below(1200)),
         };
-        let format = if parent.is_none() && random.one_in(3) { Format::Raw } else { Format::Qcow2 };
+        let format = match random.below(3) {
+            0 if parent.is_none() => Format::Raw,
+            1 => Format::Qed,
+            _ => Format::Qcow2,
+        };
         let path = dir.join(format!("i{i}.{format}"));
         let file = RealFile::create_new(&path).unwrap();
+        let backing = parent.map(|p| BackingRef {
+            name: OsString::from(made[p].path.file_name().unwrap()),
+            format: Some(made[p].format.name().to_owned()),
+        });
         match format {
             Format::Raw => file.set_len(size).unwrap(),
-            _ => {
-                let backing = parent.map(|p| BackingRef {
-                    name: OsString::from(made[p].path.file_name().unwrap()),
-                    format: Some(made[p].format.name().to_owned()),
-                });
+            Format::Qed => {
+                let options = qed::CreateOptions {
+                    cluster_size: *random.pick(&[4096, 4096, 16384, 65536]),
+                    table_size: *random.pick(&[2, 4, 16]),
+                    virtual_size: size,
+                    backing,
+                };
+                qed::create(&file, &options).unwrap();
+            }
+            Format::Qcow2 => {
                 let version = if random.one_in(4) { 2 } else { 3 };
                 let options = CreateOptions {
                     version,
@@ -187,6 +200,7 @@ pub(crate) fn herd(dir: &Path, herd: Herd, random: &mut Random) -> Vec<Made> {
                     refcount_bits: if version == 2 { 16 } else { *random.pick(&[4, 8, 16, 64]) },
                     virtual_size: size,
                     backing,
+                    ..CreateOptions::default()
                 };
                 create(&file, &options).unwrap();
             }

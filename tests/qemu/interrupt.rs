@@ -24,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ] {
         cases.push(case(format!("interrupt::kill::{name}"), move || killed(herd, step, done)));
         cases.push(case(format!("interrupt::kill_raw_base::{name}"), move || killed(raw_herd, step, done)));
+        cases.push(case(format!("interrupt::kill_qed_base::{name}"), move || killed(qed_herd, step, done)));
     }
     cases.push(case("interrupt::kill::at_random_moments", random_kills));
     cases.push(case("interrupt::sigint", || cancelled(herd, "INT", 130, "rolled back")));
@@ -46,6 +47,12 @@ fn raw_herd(lab: &Lab) {
     lab.img("create -q -f raw l1.qcow2 16M");
     lab.scribble("l1.qcow2", "raw", 16 * MIB, 1, 60);
     overlays(lab, "l1.qcow2", "raw");
+}
+
+fn qed_herd(lab: &Lab) {
+    lab.img("create -q -f qed l1.qcow2 16M");
+    lab.scribble("l1.qcow2", "qed", 16 * MIB, 1, 60);
+    overlays(lab, "l1.qcow2", "qed");
 }
 
 fn overlays(lab: &Lab, base: &str, format: &str) {
@@ -155,7 +162,7 @@ fn killed(make: fn(&Lab), step: u64, done: u64) {
 fn random_kills() {
     let mut random = Random(0xdead_beef_cafe);
     let mut cut = 0;
-    for round in 0..10 {
+    for round in 0..6 {
         let lab = Lab::new();
         herd(&lab);
         let before = lab.views();

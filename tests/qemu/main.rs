@@ -10,11 +10,16 @@ mod busy;
 mod checking;
 mod commit;
 mod damage;
+mod devices;
 mod garbage;
 mod interrupt;
 mod lab;
+mod qed;
+mod qed_commit;
+mod random;
 mod reading;
 mod refuse;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -24,15 +29,20 @@ use libtest_mimic::{Arguments, Completion, Trial};
 pub(crate) struct Case {
     name: String,
     needs: &'static [&'static str],
+    /// Why it cannot run here.
+    unless: fn() -> Option<String>,
     run: Box<dyn FnOnce() + Send>,
 }
+
+/// Makes images, or looks at them.
+pub(crate) type OnLab = fn(&lab::Lab);
 
 /// What nearly every test needs.
 pub(crate) const QEMU: &[&str] = &["qemu-img", "qemu-io"];
 
 /// A case that needs qemu-img and qemu-io.
 pub(crate) fn case(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Case {
-    Case { name: name.into(), needs: QEMU, run: Box::new(run) }
+    Case { name: name.into(), needs: QEMU, unless: || None, run: Box::new(run) }
 }
 
 impl Case {
@@ -41,12 +51,20 @@ impl Case {
         Self { needs, ..self }
     }
 
+    /// The same, ignored for the reason that `unless` gives.
+    pub(crate) fn unless(self, unless: fn() -> Option<String>) -> Self {
+        Self { unless, ..self }
+    }
+
     fn trial(self) -> Trial {
-        let Self { name, needs, run } = self;
+        let Self { name, needs, unless, run } = self;
         Trial::ignorable_test(name, move || {
             let missing: Vec<_> = needs.iter().copied().filter(|program| !lab::exists(program)).collect();
             if !missing.is_empty() {
                 return Ok(Completion::ignored_with(format!("{} not installed", missing.join(", "))));
+            }
+            if let Some(reason) = unless() {
+                return Ok(Completion::ignored_with(reason));
             }
             run();
             Ok(Completion::Completed)
@@ -64,6 +82,11 @@ fn main() -> ExitCode {
         busy::cases(),
         interrupt::cases(),
         garbage::cases(),
+        random::cases(),
+        terminal::cases(),
+        qed::cases(),
+        qed_commit::cases(),
+        devices::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, assert_same};
-use crate::{Case, case};
+use crate::{Case, OnLab, case};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let herds: [(&str, fn(&Lab)); 2] = [("plain", plain), ("mixed", mixed)];
-    let checks: [(&str, fn(&Lab)); 6] = [
+    let herds: [(&str, OnLab); 2] = [("plain", plain), ("mixed", mixed)];
+    let checks: [(&str, OnLab); 6] = [
         ("tree", tree),
         ("info", info),
         ("info_chain", info_chain),

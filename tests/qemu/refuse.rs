@@ -1,15 +1,18 @@
 //! What commit must refuse: nothing is changed, not one byte, and the reason is said.
 
 use crate::lab::Lab;
-use crate::{Case, case};
+use crate::{Case, OnLab, case};
+
+/// Name, images, command line, exit code, a word that must be said.
+type Trial = (&'static str, OnLab, &'static str, i32, &'static str);
 
 pub(crate) fn cases() -> Vec<Case> {
-    let trials: [(&str, fn(&Lab), &str, i32, &str); 9] = [
+    let trials: [Trial; 9] = [
         ("sibling_with_snapshots", sibling_with_snapshots, "commit top.qcow2 --yes", 13, "side.qcow2"),
         ("top_with_snapshots", top_with_snapshots, "commit top.qcow2 --yes", 13, "snapshot"),
         ("no_terminal_no_yes", chain, "commit top.qcow2", 10, "--yes"),
         ("base_without_parent", chain, "commit base.qcow2 --yes", 2, ""),
-        ("bitmaps", bitmaps, "commit top.qcow2 --yes", 13, "bitmap"),
+        ("bitmaps", bitmaps, "commit top.qcow2 --yes", 10, "--accept bitmaps-lost"),
         ("corrupt_base", corrupt_base, "commit top.qcow2 --yes", 13, "corrupt"),
         (
             "base_beyond_the_parent",

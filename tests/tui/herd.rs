@@ -133,7 +133,12 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     let mut steps = vec![
         copy(CopyMode::Fill, &base, &sibling, 38 * MIB),
         copy(CopyMode::Overwrite, &top, &base, 392 * MIB),
-        Step::Relink { image: child.clone(), backing: "Snap-1.qcow2".into(), format: Format::Qcow2 },
+        Step::Relink {
+            image: child.clone(),
+            backing: "Snap-1.qcow2".into(),
+            format: Format::Qcow2,
+            of: Format::Qcow2,
+        },
     ];
     if !keep {
         steps.push(Step::Trash { file: top.clone() });

@@ -2,9 +2,12 @@
 //! pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod files;
 mod herd;
 mod journeys;
+mod manners;
 mod pictures;
+mod pty;
 mod sizes;
 mod stage;
 mod svg;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use cowherd::plan::{Hazard, HazardKind};
 use cowherd::tui::Options;
 
 use super::herd;
@@ -86,6 +87,30 @@ fn finished_job() {
         Some(Ok("committed 392 MiB of Snap-2.qcow2 into Snap-1.qcow2; 1 file in the trash".into()));
     stage.play("<wait:done><idle>");
     picture("done", &stage);
+}
+
+#[test]
+fn consent() {
+    let mut stage = Stage::new(100, 24);
+    stage.script.lock().hazards =
+        vec![Hazard::new(HazardKind::HardLinks, "Snap-1.qcow2 has a second name, which is not followed")];
+    stage.play("/Snap-2<enter><esc>c<idle>ySnap");
+    picture("consent", &stage);
+}
+
+#[test]
+fn quit() {
+    let mut stage = Stage::new(80, 24);
+    stage.script.lock().job = Some(herd::half_way(100 * herd::MIB, 1000));
+    stage.play("/Snap-2<enter><esc>c<idle>y<wait:Jobs>q");
+    picture("quit", &stage);
+}
+
+#[test]
+fn filter() {
+    let mut stage = Stage::new(100, 24);
+    stage.play("/sn1");
+    picture("filter", &stage);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn run(buffer: &Buffer, x: u16, y: u16, out: &mut String) -> u16 {
 fn paint(cell: &Cell, filled: bool) -> String {
     let colour = if reversed(cell) { BACK } else { colour(cell) };
     if filled {
-        format!("fill=\"{colour}\"")
+        format!("fill=\"{colour}\" shape-rendering=\"crispEdges\"")
     } else {
         format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.2\"")
     }

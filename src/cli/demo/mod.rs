@@ -24,7 +24,8 @@ pub(super) fn run(args: &Demo, out: &mut Out) -> anyhow::Result<u8> {
         }
         return Ok(exit::DONE);
     }
-    let code = open::interface(std::slice::from_ref(&folder), &Allow::default(), Some(place.clone()), out)?;
+    let code =
+        open::interface(std::slice::from_ref(&folder), false, &Allow::default(), Some(place.clone()), out)?;
     out.line(place)?;
     Ok(code)
 }

@@ -3,6 +3,7 @@
 //! What the writer itself gives up stays untouched until the flip, because until then it belongs
 //! to the old image. The cursor only moves forward, so nothing is handed out twice.
 
+use super::counts::Counts;
 use super::header::Header;
 use super::refcounts::Refcounts;
 use crate::error::{Error, Kind, Result};
@@ -15,14 +16,16 @@ const MAX_OFFSET_BITS: u32 = 56;
 /// The cursor.
 pub(super) struct Alloc {
     old: Refcounts,
+    /// References really there, when the recorded ones cannot be trusted.
+    real: Option<Counts>,
     cluster_bits: u32,
     next: u64,
 }
 
 impl Alloc {
     /// Starts behind the header.
-    pub(super) fn new(header: &Header, old: Refcounts) -> Self {
-        Self { old, cluster_bits: header.cluster_bits, next: 1 }
+    pub(super) fn new(header: &Header, old: Refcounts, real: Option<Counts>) -> Self {
+        Self { old, real, cluster_bits: header.cluster_bits, next: 1 }
     }
 
     /// One to `want` clusters in a row: first cluster and how many.
@@ -38,6 +41,11 @@ impl Alloc {
     /// The refcounts as they are on disk.
     pub(super) fn old(&mut self) -> &mut Refcounts {
         &mut self.old
+    }
+
+    /// The references really there, when they were counted.
+    pub(super) fn real(&self) -> Option<&Counts> {
+        self.real.as_ref()
     }
 
     fn take(&mut self, least: u64, want: u64) -> Result<(u64, u64)> {
@@ -63,6 +71,7 @@ impl Alloc {
     }
 
     fn is_free(&mut self, cluster: u64) -> Result<bool> {
-        Ok(cluster >= self.old.coverage() || self.old.get(cluster)? == 0)
+        let real = self.real.as_ref().map_or(0, |counts| counts.get(cluster));
+        Ok(real == 0 && (cluster >= self.old.coverage() || self.old.get(cluster)? == 0))
     }
 }

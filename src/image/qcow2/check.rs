@@ -18,9 +18,8 @@ const GROUP: u64 = 64;
 
 /// Checks an image.
 pub(super) fn check(image: &Qcow2) -> Result<CheckReport> {
-    let mut walked = walk(image)?;
+    let (mut walked, mut refcounts) = walk(image)?;
     walked.report.total_clusters = div_up(image.header.size, image.header.cluster_size());
-    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
     compare(image, &mut walked, &mut refcounts)?;
     check_l1(image, &mut walked.report, &mut refcounts)?;
     Ok(walked.report)
@@ -75,6 +74,17 @@ fn compare_block(image: &Qcow2, walked: &mut Walked, refcounts: &mut Refcounts, 
     let mut i = 0;
     while i < entries {
         let first = index.saturating_mul(entries) + i;
+        // Whole groups that agree need no look at each cluster.
+        if let Some(group) = walked.counts.group(first, GROUP)
+            && block.matches(i, group)
+        {
+            if let Some(last) = group.iter().rposition(|count| *count != 0) {
+                let end = (first + last as u64 + 1).saturating_mul(image.header.cluster_size());
+                walked.report.image_end_offset = walked.report.image_end_offset.max(end);
+            }
+            i += GROUP;
+            continue;
+        }
         if !block.is_zero(i, GROUP) || !walked.counts.is_blank(first, GROUP) {
             for k in 0..GROUP {
                 let cluster = first + k;

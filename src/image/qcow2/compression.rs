@@ -1,6 +1,6 @@
 //! Compressed clusters ("Compressed clusters"): raw deflate or zstd, never longer than a cluster.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::header::Header;
 use crate::error::{Error, Result};
@@ -8,6 +8,25 @@ use crate::storage::{File, read_exact_or_zero};
 
 /// Memory a zstd stream may ask for: far more than the largest cluster.
 const MAX_WINDOW_BITS: u32 = 23;
+/// QEMU inflates with a window of 4 KiB, so nothing may refer further back.
+const WINDOW_BITS: u8 = 12;
+const ZSTD_LEVEL: i32 = 3;
+
+/// The cluster compressed, when that makes it smaller.
+pub(super) fn compress(header: &Header, cluster: &[u8]) -> Option<Vec<u8>> {
+    let mut out = vec![0; cluster.len().checked_sub(1)?];
+    let len = if header.zstd {
+        zstd_safe::compress(&mut out[..], cluster, ZSTD_LEVEL).ok()?
+    } else {
+        let mut stream = Compress::new_with_window_bits(Compression::new(6), false, WINDOW_BITS);
+        match stream.compress(cluster, &mut out, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => usize::try_from(stream.total_out()).ok()?,
+            _ => return None,
+        }
+    };
+    out.truncate(len);
+    Some(out)
+}
 
 /// Reads and decompresses the cluster whose stream starts at `host`, into `out` (one cluster).
 ///

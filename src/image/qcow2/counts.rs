@@ -1,7 +1,7 @@
 //! How often each host cluster is referred to, in memory that follows what is referred to and not
 //! what a sparse file claims to be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 /// Clusters per chunk.
@@ -32,13 +32,22 @@ impl Chunk {
         }
     }
 
-    fn slot(&mut self, place: u16) -> &mut u16 {
-        if let Self::Few(list) = self
-            && list.len() >= FEW
-        {
+    /// The counts as an array, from now on.
+    fn dense(&mut self) -> &mut [u16; CHUNK as usize] {
+        if let Self::Few(list) = self {
             let mut all = Box::new([0; CHUNK as usize]);
             list.iter().for_each(|(place, count)| all[usize::from(*place)] = *count);
             *self = Self::Dense(all);
+        }
+        match self {
+            Self::Dense(all) => all,
+            Self::Few(_) => unreachable!("made dense above"),
+        }
+    }
+
+    fn slot(&mut self, place: u16) -> &mut u16 {
+        if matches!(self, Self::Few(list) if list.len() >= FEW) {
+            return &mut self.dense()[usize::from(place)];
         }
         match self {
             Self::Few(list) => {
@@ -94,7 +103,44 @@ impl Counts {
 
     /// Counts `by` more references to each of `len` clusters in a row.
     pub(super) fn add_run(&mut self, cluster: u64, len: u64, by: u64) {
-        (cluster..cluster.saturating_add(len)).for_each(|c| self.add(c, by));
+        let end = cluster.saturating_add(len);
+        let mut at = cluster;
+        while at < end {
+            let stop = end.min((at / CHUNK + 1) * CHUNK);
+            if !self.add_in_chunk(at, stop - at, by) {
+                (at..stop).for_each(|c| self.add(c, by));
+            }
+            at = stop;
+        }
+    }
+
+    /// The fast way for a long run in one chunk; `false` when it is not to be had.
+    fn add_in_chunk(&mut self, cluster: u64, len: u64, by: u64) -> bool {
+        let Ok(by) = u16::try_from(by) else { return false };
+        if len < FEW as u64 / 2 && !matches!(self.chunks.get(&(cluster / CHUNK)), Some(Chunk::Dense(_))) {
+            return false;
+        }
+        let chunk = self.chunks.entry(cluster / CHUNK).or_insert_with(|| Chunk::Few(Vec::new()));
+        let slots = &mut chunk.dense()[(cluster % CHUNK) as usize..][..len as usize];
+        let fits = slots.iter().all(|count| count.checked_add(by).is_some_and(|sum| sum != u16::MAX));
+        if fits {
+            slots.iter_mut().for_each(|count| *count += by);
+        }
+        fits
+    }
+
+    /// The counts of `len` clusters (all in one chunk), where they are to be had as they lie. A
+    /// count of [`u16::MAX`] stands for a larger one.
+    pub(super) fn group(&self, cluster: u64, len: u64) -> Option<&[u16]> {
+        match self.chunks.get(&(cluster / CHUNK))? {
+            Chunk::Few(_) => None,
+            Chunk::Dense(all) => all.get((cluster % CHUNK) as usize..)?.get(..len as usize),
+        }
+    }
+
+    /// The refcount blocks, of `entries` clusters each, in which anything is counted.
+    pub(super) fn blocks(&self, entries: u64) -> BTreeSet<u64> {
+        self.chunks.keys().flat_map(|c| c * CHUNK / entries..=(c * CHUNK + CHUNK - 1) / entries).collect()
     }
 
     /// References counted so far.

@@ -5,7 +5,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::super::BackingRef;
 use super::extensions::{BACKING_FORMAT, Extensions};
 use super::header::{
-    Header, MAGIC, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader, SECTOR,
+    COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_COMPRESSION, INCOMPAT_EXTENDED_L2, MAGIC, MAX_CLUSTER_BITS,
+    MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader, SECTOR,
 };
 use super::refcounts::Block;
 use crate::error::{Error, Kind, Result};
@@ -23,6 +24,13 @@ pub struct CreateOptions {
     pub cluster_size: u64,
     /// Bits per refcount, a power of two from 1 to 64; 16 in version 2.
     pub refcount_bits: u32,
+    /// Subclusters: 32 parts of each cluster are allocated on their own. Version 3, clusters of at
+    /// least 16 KiB.
+    pub extended_l2: bool,
+    /// Compressed clusters use zstd instead of deflate. Version 3.
+    pub zstd: bool,
+    /// Refcounts may be written late. Version 3.
+    pub lazy_refcounts: bool,
     /// Bytes a guest sees.
     pub virtual_size: u64,
     /// The backing file to record. Its existence is the caller's concern.
@@ -31,7 +39,16 @@ pub struct CreateOptions {
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { version: 3, cluster_size: 64 << 10, refcount_bits: 16, virtual_size: 0, backing: None }
+        Self {
+            version: 3,
+            cluster_size: 64 << 10,
+            refcount_bits: 16,
+            extended_l2: false,
+            zstd: false,
+            lazy_refcounts: false,
+            virtual_size: 0,
+            backing: None,
+        }
     }
 }
 
@@ -58,8 +75,15 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
         2 | 3 => {}
         other => return Err(usage(format!("version {other} is not 2 or 3"))),
     }
+    if options.version == 2 && (options.extended_l2 || options.zstd || options.lazy_refcounts) {
+        return Err(usage("version 2 has no subclusters, zstd or lazy refcounts".into()));
+    }
+    if options.extended_l2 && bits < 14 {
+        return Err(usage("subclusters need clusters of at least 16K".into()));
+    }
     let size = align_up(options.virtual_size, 512);
-    let l1_entries = div_up(size, (options.cluster_size / 8) << bits);
+    let entry = if options.extended_l2 { 16 } else { 8 };
+    let l1_entries = div_up(size, (options.cluster_size / entry) << bits);
     let l1_bytes = l1_entries.saturating_mul(8);
     if l1_bytes > MAX_L1_BYTES {
         return Err(usage(format!(
@@ -139,6 +163,11 @@ fn header(
     raw.l1_offset.set((1 + layout.table + layout.blocks) * options.cluster_size);
     raw.refcount_order.set(order);
     raw.header_length.set(OUR_V3_LENGTH);
+    let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+    raw.incompatible
+        .set(bit(options.extended_l2, INCOMPAT_EXTENDED_L2) | bit(options.zstd, INCOMPAT_COMPRESSION));
+    raw.compatible.set(bit(options.lazy_refcounts, COMPAT_LAZY_REFCOUNTS));
+    raw.compression_type = u8::from(options.zstd);
     let header_len = if options.version == 3 { OUR_V3_LENGTH as usize } else { 72 };
 
     let mut extensions = Extensions::default();

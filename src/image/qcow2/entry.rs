@@ -92,6 +92,13 @@ fn decode_compressed(header: &Header, entry: u64) -> Result<Entry> {
     Ok(Entry::Compressed { host, bytes })
 }
 
+/// The entry of a compressed cluster of `len` bytes at `host`; `None` when it lies too far out.
+pub(super) fn compressed(header: &Header, host: u64, len: u64) -> Option<u64> {
+    let x = 62 - (header.cluster_bits - 8);
+    let more_sectors = (host + len - 1) / 512 - host / 512;
+    (host >> x == 0).then_some(host | more_sectors << x | COMPRESSED)
+}
+
 impl Entry {
     /// Host bytes the entry refers to: offset and length.
     pub(super) fn host_range(&self, header: &Header) -> Option<(u64, u64)> {

@@ -33,6 +33,8 @@ pub(super) const INCOMPAT_EXTENDED_L2: u64 = 1 << 4;
 const INCOMPAT_KNOWN: u64 =
     INCOMPAT_DIRTY | INCOMPAT_CORRUPT | INCOMPAT_DATA_FILE | INCOMPAT_COMPRESSION | INCOMPAT_EXTENDED_L2;
 pub(super) const COMPAT_LAZY_REFCOUNTS: u64 = 1;
+/// The bitmaps extension describes the active state as it is.
+pub(super) const AUTOCLEAR_BITMAPS: u64 = 1;
 
 /// The header as it lies in the file.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

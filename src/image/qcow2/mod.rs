@@ -17,8 +17,11 @@
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
+//! | `pack` | writing compressed clusters |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
+//! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
+//! | `empty` | giving up everything the active state holds |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
 
@@ -28,13 +31,16 @@ mod check;
 mod compression;
 mod counts;
 mod create;
+mod empty;
 mod entry;
 mod extensions;
 mod header;
 mod image;
+mod pack;
 mod refcounts;
 mod refupdate;
 mod relink;
+mod repair;
 mod snapshots;
 mod space;
 mod tables;
@@ -44,6 +50,8 @@ mod walk;
 mod writer;
 
 pub use create::{CreateOptions, create};
+pub use empty::empty;
 pub use image::Qcow2;
 pub use relink::relink;
+pub(crate) use repair::repair;
 pub use writer::Writer;

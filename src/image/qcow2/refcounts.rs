@@ -43,6 +43,29 @@ impl Block {
         bytes.iter().fold(0, |value, b| value << 8 | u64::from(*b))
     }
 
+    /// Whether the counters from `first` on are exactly these (none of them [`u16::MAX`]).
+    pub(super) fn matches(&self, first: u64, counts: &[u16]) -> bool {
+        if self.order != 4 {
+            return (first..)
+                .zip(counts)
+                .all(|(i, count)| *count != u16::MAX && self.get(i) == u64::from(*count));
+        }
+        let recorded = self.bytes.get(first as usize * 2..).unwrap_or_default().chunks_exact(2);
+        recorded.len() >= counts.len()
+            && recorded.zip(counts).all(|(b, count)| *count != u16::MAX && b == count.to_be_bytes())
+    }
+
+    /// The first of `len` counters from `first` on that is 1 although it should not be, or the other
+    /// way round.
+    fn first_unlike(&self, first: u64, len: u64, single: bool) -> Option<u64> {
+        if self.order != 4 {
+            return (first..first + len).find(|i| (self.get(*i) == 1) != single);
+        }
+        let range = first as usize * 2..(first + len) as usize * 2;
+        let words = self.bytes.get(range).unwrap_or_default().chunks_exact(2);
+        words.clone().position(|b| (b == [0, 1]) != single).map(|i| first + i as u64)
+    }
+
     /// Sets the counter at `index`; the value must fit the width.
     pub(super) fn set(&mut self, index: u64, value: u64) {
         let i = index as usize;
@@ -123,6 +146,14 @@ impl Refcounts {
         Ok(self.cache.get(&index).and_then(Option::as_ref))
     }
 
+    /// Treats block `index` as if it were not there.
+    pub(super) fn forget_block(&mut self, index: u64) {
+        if let Some(entry) = usize::try_from(index).ok().and_then(|i| self.table.get_mut(i)) {
+            *entry = 0;
+        }
+        self.cache.remove(&index);
+    }
+
     /// The recorded refcount of a cluster.
     pub(super) fn get(&mut self, cluster: u64) -> Result<u64> {
         let entries = self.header.block_entries();
@@ -139,6 +170,27 @@ impl Refcounts {
             *slot = Some((at, piece));
         }
         Ok(slot.as_ref().map_or(0, |(_, piece)| piece.get(index % counters)))
+    }
+
+    /// The first of `len` clusters from `cluster` on whose refcount is 1 although it should not be, or
+    /// the other way round.
+    pub(super) fn first_unlike(&mut self, cluster: u64, len: u64, single: bool) -> Result<Option<u64>> {
+        let entries = self.header.block_entries();
+        let (mut at, end) = (cluster, cluster + len);
+        while at < end {
+            let stop = end.min((at / entries + 1) * entries);
+            match self.block(at / entries)? {
+                Some(block) => {
+                    if let Some(i) = block.first_unlike(at % entries, stop - at, single) {
+                        return Ok(Some(at / entries * entries + i));
+                    }
+                }
+                None if single => return Ok(Some(at)),
+                None => {}
+            }
+            at = stop;
+        }
+        Ok(None)
     }
 
     /// Clusters the table can speak about at all.

@@ -4,7 +4,7 @@
 //! and 16 bits) and written, with a new refcount table, into free space. Moving a block changes
 //! refcounts itself, so [`RefUpdate::settle`] goes round until nothing new is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alloc::Alloc;
 use super::header::Header;
@@ -60,6 +60,38 @@ impl RefUpdate {
                     Error::corrupt("refcount leaves its range; check the image first").offset(host)
                 })?;
             block.set(cluster % entries, value);
+        }
+        Ok(())
+    }
+
+    /// Puts the counted references in place of the recorded ones; with `only_leaks` just where
+    /// fewer were counted.
+    pub(super) fn recount(&mut self, alloc: &mut Alloc, only_leaks: bool) -> Result<()> {
+        let entries = self.header.block_entries();
+        let mut blocks = alloc.real().map_or_else(BTreeSet::new, |counts| counts.blocks(entries));
+        blocks.extend(
+            (0..alloc.old().table.len() as u64)
+                .filter(|i| matches!(alloc.old().block_offset(*i), Ok(Some(_)))),
+        );
+        for index in blocks {
+            let mut block = alloc.old().block(index)?.cloned().unwrap_or_else(|| Block::empty(&self.header));
+            let mut changed = false;
+            for i in 0..entries {
+                let (recorded, cluster) = (block.get(i), index * entries + i);
+                let real = alloc.real().map_or(recorded, |counts| counts.get(cluster));
+                if recorded > real || recorded < real && !only_leaks {
+                    if real > max_refcount(&self.header) {
+                        return Err(Error::unsupported(format!(
+                            "cluster {cluster} has more references than a refcount holds"
+                        )));
+                    }
+                    block.set(i, real);
+                    changed = true;
+                }
+            }
+            if changed {
+                self.changed.insert(index, block);
+            }
         }
         Ok(())
     }

@@ -164,6 +164,11 @@ impl L2 {
         (word(at), if words == 2 { word(at + 1) } else { 0 })
     }
 
+    /// All words of the table.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+
     /// A copy to change.
     pub(super) fn to_words(&self, header: &Header) -> Words {
         Words { words: self.0.to_vec(), stride: stride(header) }

@@ -59,7 +59,8 @@ impl Writer {
             return Err(Error::new(Kind::NotFound, "no such snapshot"));
         }
         let gone = table.remove(index);
-        self.drop_tree(&self.image.l1(State::Snapshot(index))?.to_vec())?;
+        let saved = self.image.l1(State::Snapshot(index))?.to_vec();
+        self.drop_tree(&saved)?;
         self.drop_range(gone.l1_offset, u64::from(gone.l1_size) * 8)?;
         self.mark_copied()?;
         self.table = Some(table);

@@ -56,21 +56,22 @@ impl Writer {
     }
 
     /// Sets COPIED in the active tree exactly where the refcount will be 1. Tables that change are
-    /// written anew.
+    /// written anew. Entries that mean nothing stay as they are.
     pub(super) fn mark_copied(&mut self) -> Result<()> {
         for index in 0..self.l1.len() {
             let entry = self.l1[index];
-            let Some(offset) = l2_offset(&self.header, entry)? else { continue };
+            let Ok(Some(offset)) = l2_offset(&self.header, entry) else { continue };
             if self.refs.get(&mut self.alloc, offset >> self.header.cluster_bits)? != 1 {
                 // Another state reads this table too, so its clusters are shared as well.
                 self.l1[index] = entry & !COPIED;
                 continue;
             }
-            let mut table = read_l2(&*self.image.file, &self.header, offset)?.to_words(&self.header);
+            let Ok(table) = read_l2(&*self.image.file, &self.header, offset) else { continue };
+            let mut table = table.to_words(&self.header);
             let mut changed = false;
             for i in 0..table.len() {
                 let (word, bitmap) = table.get(i);
-                let entry = decode(&self.header, word, bitmap)?;
+                let Ok(entry) = decode(&self.header, word, bitmap) else { continue };
                 let Some((host, _)) = entry.host_range(&self.header) else { continue };
                 let single = !entry.is_compressed()
                     && self.refs.get(&mut self.alloc, host >> self.header.cluster_bits)? == 1;

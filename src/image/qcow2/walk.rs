@@ -9,9 +9,10 @@ use super::bitmaps;
 use super::counts::Counts;
 use super::entry::{COPIED, Entry, l2_offset};
 use super::extensions::CRYPTO_HEADER;
+use super::header::Header;
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
-use super::tables::read_l2;
+use super::tables::{L2, read_l2};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
 use crate::storage::is_hole;
@@ -33,13 +34,15 @@ struct Visit {
 pub(super) struct Walked {
     pub(super) counts: Counts,
     pub(super) report: CheckReport,
+    /// How many of the corruptions are COPIED flags that contradict the recorded refcounts.
+    pub(super) copied: u64,
     /// Host cluster expected next, and first seen, for counting fragments across threads.
     first: Option<u64>,
     next: u64,
 }
 
-/// Walks an image.
-pub(super) fn walk(image: &Qcow2) -> Result<Walked> {
+/// Walks an image. The refcounts that come with the result are without blocks that cannot be.
+pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let mut out = Walked::new();
     let len = image.file.len()?;
     out.fixed(image, len)?;
@@ -64,9 +67,9 @@ pub(super) fn walk(image: &Qcow2) -> Result<Walked> {
     for part in parts {
         out.merge(part?);
     }
-    let refcounts = Refcounts::open(&image.file, &image.header)?;
-    out.blocks(image, len, &refcounts);
-    Ok(out)
+    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
+    out.blocks(image, len, &mut refcounts);
+    Ok((out, refcounts))
 }
 
 fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit]) -> Result<Walked> {
@@ -80,7 +83,7 @@ fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit]) -> Result<Walked> {
 
 impl Walked {
     fn new() -> Self {
-        Self { counts: Counts::default(), report: CheckReport::default(), first: None, next: 0 }
+        Self { counts: Counts::default(), report: CheckReport::default(), copied: 0, first: None, next: 0 }
     }
 
     fn corrupt(&mut self, offset: u64, message: impl Into<String>) {
@@ -209,41 +212,90 @@ impl Walked {
             self.corrupt(visit.offset, "L2 table lies beyond the end of the file");
             return Ok(());
         };
-        for index in 0..header.l2_entries() {
-            let at = visit.offset + index * header.l2_entry_size();
-            let entry = match table.entry(header, index) {
-                Ok(Entry::Unallocated) => continue,
-                Ok(entry) => entry,
-                Err(e) => {
-                    self.corrupt(at, e.sentence().to_owned());
-                    continue;
-                }
-            };
-            let Some((host, bytes)) = entry.host_range(header) else { continue };
-            if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
-                continue;
-            }
-            self.fragments(&entry, host, header.cluster_size());
-            let (raw, _) = table.raw(header, index);
-            if entry.is_compressed() {
-                if raw & COPIED != 0 {
-                    self.corrupt(at, "compressed cluster with the COPIED flag");
-                }
-                continue;
-            }
-            let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
-            if (count == 1) != (raw & COPIED != 0) {
-                self.report.add_with(Severity::Corruption, at, || {
-                    format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
-                });
+        let mut index = 0;
+        while index < header.l2_entries() {
+            let run = data_run(&table, header, index);
+            let (host, bytes) = (run.host, run.clusters << header.cluster_bits);
+            if run.clusters > 1 && host.saturating_add(bytes) <= len {
+                self.run(image, len, visit, &run, refcounts);
+                index += run.clusters;
+            } else {
+                self.entry(image, len, visit, (&table, index), refcounts);
+                index += 1;
             }
         }
         Ok(())
     }
 
-    fn fragments(&mut self, entry: &Entry, host: u64, cluster_size: u64) {
-        self.report.allocated_clusters += 1;
+    /// Counts a run of neighbours at once, unless a COPIED flag among them is wrong.
+    fn run(&mut self, image: &Qcow2, len: u64, visit: Visit, run: &DataRun, refcounts: &mut Refcounts) {
+        let header = &image.header;
+        let bytes = run.clusters << header.cluster_bits;
+        self.count(image, len, run.host, bytes, visit.paths, "data clusters");
+        if !visit.active {
+            return;
+        }
+        self.fragments(false, run.host, bytes, run.clusters);
+        let mut cluster = run.host >> header.cluster_bits;
+        let end = cluster + run.clusters;
+        while let Some(bad) =
+            refcounts.first_unlike(cluster, end - cluster, run.copied).unwrap_or(Some(cluster))
+        {
+            self.copied += 1;
+            let host = bad << header.cluster_bits;
+            self.report.add_with(Severity::Corruption, host, || {
+                format!(
+                    "L2 table at {:#x}: COPIED flag contradicts the refcount of cluster {bad}",
+                    visit.offset
+                )
+            });
+            cluster = bad + 1;
+            if cluster >= end {
+                break;
+            }
+        }
+    }
+
+    /// Counts what one entry points at, and judges its COPIED flag.
+    fn entry(
+        &mut self,
+        image: &Qcow2,
+        len: u64,
+        visit: Visit,
+        (table, index): (&L2, u64),
+        refcounts: &mut Refcounts,
+    ) {
+        let header = &image.header;
+        let at = visit.offset + index * header.l2_entry_size();
+        let entry = match table.entry(header, index) {
+            Ok(Entry::Unallocated) => return,
+            Ok(entry) => entry,
+            Err(e) => return self.corrupt(at, e.sentence().to_owned()),
+        };
+        let Some((host, bytes)) = entry.host_range(header) else { return };
+        if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
+            return;
+        }
+        self.fragments(entry.is_compressed(), host, header.cluster_size(), 1);
+        let (raw, _) = table.raw(header, index);
         if entry.is_compressed() {
+            if raw & COPIED != 0 {
+                self.corrupt(at, "compressed cluster with the COPIED flag");
+            }
+            return;
+        }
+        let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
+        if (count == 1) != (raw & COPIED != 0) {
+            self.copied += 1;
+            self.report.add_with(Severity::Corruption, at, || {
+                format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
+            });
+        }
+    }
+
+    fn fragments(&mut self, compressed: bool, host: u64, bytes: u64, clusters: u64) {
+        self.report.allocated_clusters += clusters;
+        if compressed {
             self.report.compressed_clusters += 1;
             self.report.fragmented_clusters += 1;
             return;
@@ -253,7 +305,7 @@ impl Walked {
             Some(_) if self.next != host => self.report.fragmented_clusters += 1,
             Some(_) => {}
         }
-        self.next = host.saturating_add(cluster_size);
+        self.next = host.saturating_add(bytes);
     }
 
     fn merge(&mut self, other: Self) {
@@ -265,6 +317,7 @@ impl Walked {
             self.first = self.first.or(Some(first));
             self.next = other.next;
         }
+        self.copied += other.copied;
         let (mine, theirs) = (&mut self.report, other.report);
         mine.leaks += theirs.leaks;
         mine.corruptions += theirs.corruptions;
@@ -275,24 +328,64 @@ impl Walked {
         mine.findings.truncate(CheckReport::MAX_FINDINGS);
     }
 
-    /// Counts the refcount blocks; last, so that an overlap with anything else shows.
-    fn blocks(&mut self, image: &Qcow2, len: u64, refcounts: &Refcounts) {
+    /// Counts the refcount blocks; last, so that an overlap with anything else shows. A block that
+    /// is listed twice or lies outside the file is no block.
+    fn blocks(&mut self, image: &Qcow2, len: u64, refcounts: &mut Refcounts) {
         let header = &image.header;
+        let mut seen = HashSet::new();
         for index in 0..refcounts.table.len() as u64 {
-            match refcounts.block_offset(index) {
-                Ok(None) => {}
+            let listed = header.reftable_offset + index * 8;
+            let good = match refcounts.block_offset(index) {
+                Ok(None) => continue,
+                Ok(Some(offset)) if !seen.insert(offset) => {
+                    self.corrupt(listed, format!("refcount block {index} is listed twice"));
+                    false
+                }
                 Ok(Some(offset)) => {
                     if self.counts.get(offset >> header.cluster_bits) != 0 {
                         self.report.add_with(Severity::Corruption, offset, || {
                             format!("refcount block {index} overlaps something else")
                         });
                     }
-                    self.count(image, len, offset, header.cluster_size(), 1, "refcount block");
+                    self.count(image, len, offset, header.cluster_size(), 1, "refcount block")
                 }
-                Err(e) => self.corrupt(header.reftable_offset + index * 8, e.sentence().to_owned()),
+                Err(e) => {
+                    self.corrupt(listed, e.sentence().to_owned());
+                    false
+                }
+            };
+            if !good {
+                refcounts.forget_block(index);
             }
         }
     }
+}
+
+/// Neighbours in guest and file that an L2 table maps as plain data, all with the same flag.
+struct DataRun {
+    host: u64,
+    clusters: u64,
+    copied: bool,
+}
+
+/// The run of data clusters that starts at entry `index`; empty for anything else.
+fn data_run(table: &L2, header: &Header, index: u64) -> DataRun {
+    let (first, bitmap) = table.raw(header, index);
+    let host = first & !COPIED;
+    let mut run = DataRun { host, clusters: 0, copied: first & COPIED != 0 };
+    // Any other bit, or an offset inside a cluster, is for the careful way.
+    if bitmap != 0
+        || host == 0
+        || host >> 56 != 0
+        || !host.is_multiple_of(header.cluster_size())
+        || header.extended_l2()
+    {
+        return run;
+    }
+    let step = header.cluster_size();
+    let rest = table.words().get(index as usize..).unwrap_or_default();
+    run.clusters = (0..).zip(rest).take_while(|(i, word)| **word == first + i * step).count() as u64;
+    run
 }
 
 fn word(b: &[u8], at: usize) -> Option<u64> {

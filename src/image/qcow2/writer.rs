@@ -10,14 +10,18 @@
 use std::sync::Arc;
 
 use super::alloc::Alloc;
+use super::counts::Counts;
 use super::entry::{ALL_ALLOCATED, COPIED, decode, l2_offset, zeros};
-use super::extensions::BITMAPS;
-use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR};
+use super::header::{
+    AUTOCLEAR_BITMAPS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR,
+};
 use super::image::Qcow2;
+use super::pack::Room;
 use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
 use super::tables::{Words, read_l2, to_be_bytes};
+use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{State, Target, Written};
 use crate::storage::{File, read_exact_or_zero};
@@ -33,7 +37,10 @@ pub struct Writer {
     pub(super) alloc: Alloc,
     pub(super) refs: RefUpdate,
     pub(super) table: Option<Vec<snapshots::Entry>>,
+    pub(super) room: Room,
     tidy: bool,
+    leaves_room: bool,
+    content_changes: bool,
     dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
     old_len: Option<u64>,
@@ -50,21 +57,52 @@ struct OpenL2 {
 impl Writer {
     /// Starts a change of the image in `file`; with `dry` nothing is ever written.
     ///
-    /// Refused by name: images that are dirty or marked corrupt, encrypted, with an external data
-    /// file or persistent bitmaps.
+    /// An image that was not closed cleanly gets its refcounts from its references, in the same
+    /// flip. Refused by name: images that are marked corrupt, or damaged beyond refcounts, or
+    /// with an external data file. Data cannot be written into encrypted
+    /// images, though everything else can be changed about them.
     pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
         let image = Qcow2::open(file).map_err(|e| e.remedy("check the image first"))?;
         writable(&image).at(image.file.path())?;
+        if image.header.incompatible & INCOMPAT_DIRTY == 0 {
+            let old = Refcounts::open(&image.file, &image.header)?;
+            return Self::new(image, old, None, dry);
+        }
+        let (walked, old) = walk(&image)?;
+        if walked.report.corruptions > walked.copied {
+            let first = walked.report.findings.first().map_or("", |f| f.message.as_str());
+            return Err(
+                Error::corrupt(format!("not closed cleanly, and damaged: {first}")).at(image.file.path())
+            );
+        }
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, false)?;
+        writer.header.incompatible &= !INCOMPAT_DIRTY;
+        Ok(writer)
+    }
+
+    /// Starts a repair: refcounts are taken from the references, with `only_leaks` just where they
+    /// are too high.
+    pub(super) fn recounted(image: Qcow2, only_leaks: bool, dry: bool) -> Result<Self> {
+        let (walked, old) = walk(&image)?;
+        let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
+        writer.refs.recount(&mut writer.alloc, only_leaks)?;
+        Ok(writer)
+    }
+
+    fn new(image: Qcow2, old: Refcounts, real: Option<Counts>, dry: bool) -> Result<Self> {
         let header = image.header.clone();
-        let old = Refcounts::open(&image.file, &header)?;
         Ok(Self {
             l1: image.l1(State::Active)?.to_vec(),
             l2: None,
             l2_next: 0,
-            alloc: Alloc::new(&header, old),
+            alloc: Alloc::new(&header, old, real),
             refs: RefUpdate::new(&header),
             table: None,
+            room: Room::default(),
             tidy: false,
+            leaves_room: false,
+            content_changes: false,
             old_len: Some(image.file.len()?),
             header,
             image,
@@ -84,6 +122,15 @@ impl Writer {
             self.image.file.write_at(cluster << self.header.cluster_bits, bytes)?;
         }
         Ok(())
+    }
+
+    pub(super) fn wrote_data(&mut self, bytes: u64) {
+        self.done.data_bytes += bytes;
+        self.done.extra_bytes += bytes;
+    }
+
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.dry
     }
 
     /// Takes `count` clusters in a row for metadata, counted once each.
@@ -142,7 +189,7 @@ impl Writer {
     }
 
     /// Points one guest cluster at something else and drops what it pointed at.
-    fn set_entry(&mut self, cluster: u64, new: (u64, u64)) -> Result<()> {
+    pub(super) fn set_entry(&mut self, cluster: u64, new: (u64, u64)) -> Result<()> {
         let (table, index) = (cluster / self.header.l2_entries(), cluster % self.header.l2_entries());
         let table = self.open_l2(table as usize)?;
         let old = table.words.get(index);
@@ -155,6 +202,19 @@ impl Writer {
             Some((host, len)) => self.drop_range(host, len),
             None => Ok(()),
         }
+    }
+
+    /// The size of the disk can only change when every snapshot records its own.
+    fn sizes_are_recorded(&self) -> Result<()> {
+        let unsized_snapshot =
+            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
+        let old_kind = self.header.version < 3 && !self.image.table.is_empty();
+        if old_kind || self.image.table.iter().any(unsized_snapshot) {
+            return Err(Error::unsupported(
+                "an image whose snapshots do not record their size cannot be resized",
+            ));
+        }
+        Ok(())
     }
 
     fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
@@ -170,6 +230,12 @@ impl Writer {
         self.l1.fill(0);
         self.l2_next = self.l1.len();
         Ok(())
+    }
+
+    /// Leaves the blocks of freed clusters to the file: a [`tidy`](Self::tidy) that follows cuts them
+    /// off at once, which is cheaper than punching holes first.
+    pub fn leave_room(&mut self) {
+        self.leaves_room = true;
     }
 
     /// Places all refcounts and the L1 table anew, as low in the file as there is room; what is free
@@ -202,8 +268,9 @@ impl Writer {
     }
 
     fn flip(&mut self) -> Result<()> {
-        // Only the bitmaps bit is known, and images with bitmaps are refused.
-        self.header.autoclear = 0;
+        // What an unknown bit promises may no longer hold. Bitmaps stay valid as long as the active
+        // state reads the same.
+        self.header.autoclear &= if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS };
         let file = self.image.file.clone();
         let mut sector = [0; SECTOR];
         read_exact_or_zero(&*file, 0, &mut sector)?;
@@ -211,6 +278,11 @@ impl Writer {
         self.done.meta_bytes += SECTOR as u64;
         if self.dry {
             return Ok(());
+        }
+        // Readers take whole sectors and clusters; what is missing at the end is a hole.
+        let len = file.len()?;
+        if !len.is_multiple_of(self.cluster_size()) {
+            file.set_len(align_up(len, self.cluster_size()))?;
         }
         file.sync()?;
         self.old_len = None;
@@ -226,7 +298,8 @@ impl Writer {
         if self.dry {
             return Ok(());
         }
-        for (start, len) in freed.iter().filter(|(start, _)| *start < end) {
+        let holes = freed.iter().filter(|(start, _)| *start < end && !self.leaves_room);
+        for (start, len) in holes {
             file.punch(start << bits, (*len).min(end - start) << bits)?;
         }
         if file.len()? > end << bits {
@@ -249,13 +322,7 @@ impl Target for Writer {
         if size <= self.header.size {
             return Ok(());
         }
-        let unsized_snapshot =
-            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
-        if self.header.version < 3 && !self.image.table.is_empty()
-            || self.image.table.iter().any(unsized_snapshot)
-        {
-            return Err(Error::unsupported("an image whose snapshots do not record their size cannot grow"));
-        }
+        self.sizes_are_recorded()?;
         let size = align_up(size, 512);
         let entries = self.header.l1_entries_for(size);
         if entries * 8 > MAX_L1_BYTES {
@@ -266,12 +333,37 @@ impl Target for Writer {
         Ok(())
     }
 
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        self.sizes_are_recorded()?;
+        let size = align_up(size, 512);
+        let kept = self.header.l1_entries_for(size);
+        // Entries of the last table kept; then whole tables.
+        let disk = div_up(self.header.size, self.cluster_size());
+        for cluster in div_up(size, self.cluster_size())..disk.min(kept * self.header.l2_entries()) {
+            self.set_entry(cluster, (0, 0))?;
+        }
+        self.close_l2()?;
+        let gone = self.l1.split_off(self.l1.len().min(kept as usize));
+        self.drop_tree(&gone)?;
+        self.l2_next = self.l1.len();
+        self.header.size = size;
+        Ok(())
+    }
+
+    fn content_changes(&mut self) {
+        self.content_changes = true;
+    }
+
     fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
+        if self.header.encryption.is_some() {
+            return Err(
+                Error::unsupported("encrypted; cowherd cannot write data into it").at(self.image.file.path())
+            );
+        }
         let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
         self.refs.add(&mut self.alloc, at, count, 1)?;
         let bytes = count << self.header.cluster_bits;
-        self.done.data_bytes += bytes;
-        self.done.extra_bytes += bytes;
+        self.wrote_data(bytes);
         Ok((Host(at << self.header.cluster_bits), bytes))
     }
 
@@ -335,14 +427,12 @@ impl Drop for Writer {
 }
 
 fn writable(image: &Qcow2) -> Result<()> {
-    let header = &image.header;
     let no = |what: &str| Err(Error::unsupported(format!("{what}; cowherd cannot write such an image yet")));
-    match header.incompatible {
-        bits if bits & INCOMPAT_CORRUPT != 0 => no("marked corrupt"),
-        bits if bits & INCOMPAT_DIRTY != 0 => no("not closed cleanly (dirty)"),
+    match image.header.incompatible {
+        bits if bits & INCOMPAT_CORRUPT != 0 => {
+            Err(Error::unsupported("marked corrupt").remedy("repair it first: cowherd check -r all"))
+        }
         bits if bits & INCOMPAT_DATA_FILE != 0 => no("data in an external file"),
-        _ if header.encryption.is_some() => no("encrypted"),
-        _ if image.extensions.get(BITMAPS).is_some() => no("persistent dirty bitmaps"),
         _ => Ok(()),
     }
 }

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{Error, Result};
 use crate::image::BackingRef;
 use crate::storage::File;
-use crate::units::{Host, align_down};
+use crate::units::{Host, align_down, align_up};
 
 /// The image has a backing file.
 const BACKING_FILE: u64 = 1;
@@ -18,14 +18,19 @@ const NEED_CHECK: u64 = 2;
 /// The backing file is raw and must not be probed.
 const BACKING_IS_RAW: u64 = 4;
 
-const CLUSTER_SIZES: std::ops::RangeInclusive<u64> = (4 << 10)..=(64 << 20);
+pub(super) const CLUSTER_SIZES: std::ops::RangeInclusive<u64> = (4 << 10)..=(64 << 20);
 const TABLE_SIZES: std::ops::RangeInclusive<u64> = 1..=16;
 /// The same bound as for qcow2; longer names cannot be opened by QEMU.
-const MAX_BACKING_NAME: u32 = 1023;
-const LEN: u64 = size_of::<Layout>() as u64;
+pub(super) const MAX_BACKING_NAME: u32 = 1023;
+/// Bytes of the header proper; the backing name lies somewhere behind them.
+pub(super) const LEN: u64 = size_of::<Layout>() as u64;
+/// What is written at once. The header changes in one write of its first sector.
+pub(super) const SECTOR: usize = 512;
+/// Larger tables, in bytes, make images that no QEMU opens; they are read but not written.
+const MAX_TABLE_BYTES: u64 = 16 << 20;
 
 /// The header as it lies on disk.
-#[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Layout {
     magic: [u8; 4],
@@ -42,7 +47,7 @@ struct Layout {
 }
 
 /// A header whose every number was checked against the file and against the others.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) cluster_size: u64,
     /// Clusters per table.
@@ -53,7 +58,10 @@ pub(super) struct Header {
     pub(super) image_size: u64,
     pub(super) need_check: bool,
     pub(super) backing: Option<BackingRef>,
-    /// Length of the file in whole clusters: QEMU counts nothing that lies in a partial one.
+    /// Offset and length of the backing name.
+    pub(super) backing_place: (u32, u32),
+    /// Length of the file in whole clusters: QEMU counts nothing that lies in a partial one. It
+    /// takes every file for whole sectors, though.
     pub(super) file_size: u64,
 }
 
@@ -91,6 +99,56 @@ impl Header {
     /// Guest bytes that one L2 table maps. At most 2^53 for the largest clusters and tables.
     pub(super) fn l2_span(&self) -> u64 {
         self.table_entries() * self.cluster_size
+    }
+
+    /// The largest virtual size that the tables can map; saturates.
+    pub(super) fn mappable(&self) -> u64 {
+        self.table_entries().saturating_mul(self.l2_span())
+    }
+
+    /// Refuses what cowherd does not write: tables of a size that QEMU cannot open either.
+    pub(super) fn writable(&self) -> Result<()> {
+        if self.table_bytes() > MAX_TABLE_BYTES {
+            let what = format!("tables of {} bytes are too large to be written", self.table_bytes());
+            return Err(Error::unsupported(what).offset(8));
+        }
+        Ok(())
+    }
+
+    /// Sector 0 with what may change in it; `old` is the sector as it lies in the file. Autoclear
+    /// features are cleared, because none is known.
+    pub(super) fn store(&self, old: &[u8; SECTOR]) -> [u8; SECTOR] {
+        let mut sector = *old;
+        let (head, _) = sector.split_at_mut(LEN as usize);
+        if let Ok(mut layout) = Layout::read_from_bytes(head) {
+            let raw = self.backing.as_ref().is_some_and(|b| b.format.as_deref() == Some("raw"));
+            let bits = [
+                (BACKING_FILE, self.backing.is_some()),
+                (NEED_CHECK, self.need_check),
+                (BACKING_IS_RAW, raw),
+            ];
+            layout.features.set(bits.into_iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum());
+            layout.autoclear_features.set(0);
+            layout.l1_table_offset.set(self.l1.0);
+            layout.image_size.set(self.image_size);
+            layout.backing_filename_offset.set(self.backing_place.0);
+            layout.backing_filename_size.set(self.backing_place.1);
+            head.copy_from_slice(layout.as_bytes());
+        }
+        sector
+    }
+
+    /// The sector 0 of a new image with these facts.
+    pub(super) fn new_sector(&self) -> [u8; SECTOR] {
+        let mut layout = Layout::new_zeroed();
+        layout.magic = *b"QED\0";
+        // Both are at most 2^26.
+        layout.cluster_size.set(self.cluster_size as u32);
+        layout.header_size.set(self.header_clusters as u32);
+        layout.table_size.set(self.table_size);
+        let mut sector = [0; SECTOR];
+        sector[..LEN as usize].copy_from_slice(layout.as_bytes());
+        self.store(&sector)
     }
 
     /// Whether a cluster may lie at `offset`: aligned, behind the header, wholly in the file.
@@ -143,14 +201,15 @@ impl Layout {
             image_size: self.image_size.get(),
             need_check: features & NEED_CHECK != 0,
             backing: None,
-            file_size: align_down(file_len, cluster_size),
+            backing_place: (self.backing_filename_offset.get(), self.backing_filename_size.get()),
+            file_size: align_down(align_up(file_len, SECTOR as u64), cluster_size),
         };
         if !header.is_table(header.l1.0) {
             let what = format!("l1_table_offset {} is misaligned or outside the file", header.l1);
             return Err(Error::corrupt(what).offset(40));
         }
         // At most 2^27 entries that map 2^53 bytes each: saturates at most.
-        let mappable = header.table_entries().saturating_mul(header.l2_span());
+        let mappable = header.mappable();
         if !header.image_size.is_multiple_of(512) || header.image_size > mappable {
             let what = format!("image_size {} is not a multiple of 512 up to {mappable}", header.image_size);
             return Err(Error::corrupt(what).offset(48));

@@ -1,9 +1,41 @@
-//! QED, QEMU's enhanced disk: read only. A header, one L1 table, L2 tables, data clusters; no
-//! refcounts, snapshots or compression (docs/interop/qed_spec).
+//! QED, QEMU's enhanced disk: a header, one L1 table, L2 tables, data clusters; no refcounts,
+//! snapshots or compression (docs/interop/qed_spec). One concern per file:
+//!
+//! | file | concern |
+//! |---|---|
+//! | `header` | the fixed header, its limits, and the one sector in which it changes |
+//! | `tables` | reading tables in pieces, with a small cache; what an entry means |
+//! | `used` | a set of clusters in bounded memory |
+//! | `survey` | walking all tables: what is used, which references are wrong |
+//! | `check` | the survey as findings |
+//! | `create` | a new image |
+//! | `writer` | a change in the making: data and tables in free space |
+//! | `commit` | making it true: one flip of sector 0 |
+//! | `empty` | giving up everything an image holds |
+//! | `alloc` | the writer's free space |
+//! | `layout` | which clusters move where, so that no hole is left |
+//! | `tidy` | moving them |
+//! | `repair` | dropping bad references, separating shared clusters, reclaiming leaks |
+//! | `relink` | a new backing file in one sector |
+//!
+//! Nothing in a QED image says which clusters are free: free is what nothing refers to. An
+//! unreferenced cluster inside the file is a leak that QEMU never reclaims, so every change ends by
+//! moving the highest clusters into the holes and cutting the file.
 
+mod alloc;
 mod check;
+mod commit;
+mod create;
+mod empty;
 mod header;
+mod layout;
+mod relink;
+mod repair;
+mod survey;
 mod tables;
+mod tidy;
+mod used;
+mod writer;
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +45,12 @@ use crate::storage::File;
 use crate::units::{Guest, Host};
 use header::Header;
 use tables::{Cache, Entry};
+
+pub use create::{CreateOptions, create};
+pub use empty::empty;
+pub use relink::relink;
+pub use repair::repair;
+pub use writer::QedWriter;
 
 /// A QED image.
 pub struct Qed {
@@ -31,10 +69,6 @@ impl Qed {
     pub fn open(file: Arc<dyn File>) -> Result<Self> {
         let header = Header::read(&*file)?;
         Ok(Self { file, header, cache: Cache::default(), overlaps: OnceLock::new() })
-    }
-
-    fn file_ref(&self) -> &Arc<dyn File> {
-        &self.file
     }
 
     /// How many guest bytes from `at` no L2 table maps (0 when one does), looking no further than

@@ -11,7 +11,7 @@ use super::super::theme::{Glyphs, Theme};
 use super::{boxes, info, parts};
 
 /// Lines of the summary below the figure, and of the rule above it.
-const SUMMARY: usize = 5;
+const SUMMARY: usize = 6;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let mut block = parts::tabs(model);
@@ -41,6 +41,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
 /// The selected image in a few words, where the figure leaves room.
 fn summary(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let lines = info::summary(model, area.width as usize);
+    if lines.is_empty() {
+        return;
+    }
     let height = (lines.len() as u16).min(SUMMARY as u16 - 1);
     let at = Rect { y: area.bottom() - height, height, ..area };
     let rule = model.glyphs.rule.repeat(area.width as usize);

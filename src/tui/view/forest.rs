@@ -27,7 +27,7 @@ const NAMES: usize = 28;
 
 /// Columns the pane would like, borders included.
 pub(super) fn wanted_width(model: &Model) -> u16 {
-    let columns = GUTTER + model.pane.rows.widest() + 2 * SIZE + FORMAT + 4;
+    let columns = GUTTER + model.pane.widest + 2 * SIZE + FORMAT + 4;
     columns.min(u16::MAX as usize) as u16
 }
 
@@ -37,12 +37,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let block = parts::panel(title, focused, model.glyphs);
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    model.pane.height = inner.height as usize;
+    if model.pane.height != inner.height as usize {
+        model.pane.height = inner.height as usize;
+        model.pane.state.scroll_selected_into_view();
+    }
     model.pane.area = inner;
     if model.pane.rows.items.is_empty() {
         return empty(frame, inner.inner(Margin::new(1, 1)), model);
     }
-    let columns = Columns::new(inner.width as usize, model.pane.rows.widest());
+    let columns = Columns::new(inner.width as usize, model.pane.widest);
     headings(frame.buffer_mut(), area, &columns, model);
     rows(frame.buffer_mut(), inner, &columns, model, focused);
     let total = model.pane.visible().len();
@@ -177,13 +180,15 @@ fn cells(buf: &mut Buffer, (x, y): (u16, u16), columns: &Columns, row: &Row, use
     }
     let style = if row.problem { Theme::DANGER } else { Theme::DIM };
     let note_at = x + (columns.tree + used + 2) as u16;
-    // What is wrong with an image is worth more than its virtual size.
-    let up_to = if row.problem { columns.own } else { columns.room() + columns.tree };
+    // What is wrong with an image is worth more than its virtual size, any note more than its format.
+    let up_to =
+        if row.problem || row.size.is_empty() { columns.own } else { columns.size.unwrap_or(columns.own) };
+    let up_to = up_to.saturating_sub(1);
     let room = up_to.saturating_sub(columns.tree + used + 2);
     let (long, short) = (row.note.0.as_str(), row.note.1);
     let note = [long, short].into_iter().find(|note| text_fit::width(note) <= room).unwrap_or("");
     buf.set_string(note_at, y, note, style);
-    let free = |from: usize| !row.problem || columns.tree + used + 2 + text_fit::width(note) < from;
+    let free = |from: usize| note.is_empty() || columns.tree + used + 2 + text_fit::width(note) < from;
     if let Some(at) = columns.format.filter(|at| free(*at)) {
         buf.set_string(x + at as u16, y, row.format, Theme::DIM);
     }

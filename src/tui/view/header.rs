@@ -45,6 +45,9 @@ fn place(model: &Model) -> String {
 /// Counts that fit in `room`; the least important ones go first.
 fn counts(model: &Model, room: usize) -> Vec<Span<'static>> {
     let Some(forest) = &model.forest else {
+        if model.scan_error.is_some() {
+            return Vec::new();
+        }
         return vec![Span::styled(format!("looking{}", model.glyphs.cut), Theme::DIM)];
     };
     let mut facts = facts(forest);

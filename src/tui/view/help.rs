@@ -14,11 +14,14 @@ use super::parts;
 use crate::text::Shown;
 
 const KEYS: usize = 14;
+const WIDTH: u16 = 84;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let lines = help::lines(model);
     let glyphs = model.glyphs;
-    let window = parts::window(frame, area, 84, area.height);
+    // Slivers of the panes beside it would only distract.
+    let width = if area.width < WIDTH + 24 { area.width } else { WIDTH };
+    let window = parts::window(frame, area, width, area.height);
     let title = Line::styled(" Help ", Theme::TITLE);
     let block = parts::panel(title, true, glyphs);
     let inner = block.inner(window).inner(Margin::new(1, 0));

@@ -36,23 +36,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Line::from(spans), area);
 }
 
-/// As many hints as fit; those that cannot act now are left to the help, which says why.
+/// As many hints as fit, the way out always among them; those that cannot act now are left to the
+/// help, which says why.
 fn hints(model: &Model, room: usize) -> Vec<Span<'static>> {
-    let mut spans = Vec::new();
-    let mut left = room;
+    let able = |b: &&keymap::Binding| !b.label.is_empty() && (b.reason)(model).is_none();
     let contexts = model.contexts();
-    for binding in contexts.iter().flat_map(|c| keymap::of(std::slice::from_ref(c))) {
-        let Some(key) = binding.keys.first().filter(|_| !binding.label.is_empty()) else { continue };
-        let (key, label) = (keys::label(key, model.glyphs.ascii), binding.label);
-        let width = key.width() + label.width() + 3;
-        if (binding.reason)(model).is_some() || width > left {
-            continue;
-        }
-        left -= width;
-        spans.push(Span::styled(format!(" {key}"), Theme::KEY));
-        spans.push(Span::raw(format!(" {label} ")));
+    let bindings = contexts.iter().flat_map(|c| keymap::of(std::slice::from_ref(c))).filter(able);
+    let hint = |b: &keymap::Binding| Some((keys::label(b.keys.first()?, model.glyphs.ascii), b.label));
+    let mut hints: Vec<_> = bindings.filter_map(hint).collect();
+    let width = |hints: &[(String, &str)]| -> usize {
+        hints.iter().map(|(key, label)| key.width() + label.width() + 3).sum()
+    };
+    while width(&hints) > room && !hints.is_empty() {
+        hints.remove(hints.len().saturating_sub(2));
     }
-    spans
+    let spans = |(key, label): (String, &str)| {
+        [Span::styled(format!(" {key}"), Theme::KEY), Span::raw(format!(" {label} "))]
+    };
+    hints.into_iter().flat_map(spans).collect()
 }
 
 fn filter(frame: &mut Frame<'_>, area: Rect, model: &Model, input: &tui_input::Input) {

@@ -22,12 +22,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     model.detail_scroll_max = max;
 }
 
-/// The selected image or snapshot in four lines.
+/// The selected image or snapshot in at most five lines.
 pub(super) fn summary(model: &Model, width: usize) -> Vec<Line<'static>> {
     let (Some(forest), Some(row)) = (&model.forest, model.pane.selected()) else { return Vec::new() };
     let (Some(node), glyphs) = (forest.get(row.image()), model.glyphs) else { return Vec::new() };
     let fit = |text: String| text_fit::fit(&text, width, glyphs.cut);
-    let dot = format!(" {} ", glyphs.dot);
     let (title, facts) = match row {
         RowId::Snapshot(_, at) => match node.snapshots.get(at as usize) {
             Some(one) => snapshot_summary(node, one, glyphs),
@@ -36,7 +35,7 @@ pub(super) fn summary(model: &Model, width: usize) -> Vec<Line<'static>> {
         RowId::Image(id) => (words::short_path(forest, node), image_summary(forest, id, node)),
     };
     let mut out = vec![Line::styled(fit(title), Theme::BOLD)];
-    out.extend(text_fit::wrap(&facts.join(&dot), width).into_iter().take(2).map(Line::raw));
+    out.extend(joined(&facts, &format!(" {} ", glyphs.dot), width).into_iter().take(3).map(Line::raw));
     match (node.problems.first(), &node.in_use) {
         (Some(problem), _) => {
             let text = format!("{} {}", glyphs.problem, words::problem_words(problem.kind));
@@ -49,6 +48,23 @@ pub(super) fn summary(model: &Model, width: usize) -> Vec<Line<'static>> {
         (None, None) => {}
     }
     out
+}
+
+/// Facts in lines, broken only between two of them.
+fn joined(facts: &[String], between: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for fact in facts {
+        match lines.last_mut() {
+            Some(line)
+                if text_fit::width(line) + text_fit::width(between) + text_fit::width(fact) <= width =>
+            {
+                line.push_str(between);
+                line.push_str(fact);
+            }
+            _ => lines.push(fact.clone()),
+        }
+    }
+    lines
 }
 
 fn image_summary(forest: &Forest, id: NodeId, node: &Node) -> Vec<String> {

@@ -71,8 +71,7 @@ fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyp
     let (left, right) = (left.inner(Margin::new(2, 0)), right.inner(Margin::new(1, 0)));
     let mut facts = plan_text::summary(screen, right.width as usize, glyphs);
     facts.extend(plan_text::details(screen, right.width as usize));
-    screen.pan_max = screen.figure_width().saturating_sub(left.width as usize);
-    screen.pan = screen.pan.min(screen.pan_max);
+    screen.fit(left.width as usize);
     let figures = plan_text::figures(screen, left.width as usize, glyphs);
     screen.scroll_max = figures.len().max(facts.len()).saturating_sub(area.height as usize);
     screen.scroll = screen.scroll.min(screen.scroll_max);
@@ -84,8 +83,7 @@ fn side_by_side(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyp
 fn one_below_the_other(frame: &mut Frame<'_>, area: Rect, screen: &mut PlanScreen, glyphs: Glyphs) {
     let area = area.inner(Margin::new(2, 0));
     let width = area.width as usize;
-    screen.pan_max = screen.figure_width().saturating_sub(width);
-    screen.pan = screen.pan.min(screen.pan_max);
+    screen.fit(width);
     let mut figures = plan_text::figures(screen, width, glyphs);
     figures.push(Line::default());
     let parts = [

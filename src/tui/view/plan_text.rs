@@ -65,7 +65,7 @@ pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<
         out.push(Line::default());
     }
     out.push(parts::heading("Cost"));
-    out.extend(cost(ready, width, glyphs));
+    out.extend(cost(ready, width));
     out.push(Line::default());
     out
 }
@@ -98,15 +98,22 @@ fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     }
     for view in &plan.views_changed {
         let mark = format!(" {} ", glyphs.into);
-        out.extend(parts::item(&mark, Theme::WARN, Shown::new(view).as_str(), width, Theme::BOLD));
+        out.extend(parts::item(&mark, Theme::WARN, &short(view, plan), width, Theme::BOLD));
     }
     out.extend(parts::item("   ", Theme::PLAIN, "Every other view reads as before.", width, Theme::DIM));
     out
 }
 
+/// A view without the folder that everything here is in.
+fn short(view: &str, plan: &Plan) -> String {
+    let below = |root: &std::path::PathBuf| view.strip_prefix(root.to_str()?)?.strip_prefix('/');
+    Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string()
+}
+
 fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let title = match plan.forbidden() {
         Some(_) => Line::styled("It cannot be done", Theme::DANGER),
+        None if !plan.unaccepted(&[]).is_empty() => Line::styled("Needs your consent", Theme::DANGER),
         None => parts::heading("Worth knowing"),
     };
     let mut hazards: Vec<&Hazard> = plan.hazards.iter().collect();
@@ -124,7 +131,7 @@ fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     out
 }
 
-fn cost(ready: &Ready, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+fn cost(ready: &Ready, width: usize) -> Vec<Line<'static>> {
     let Cost { read_bytes, write_bytes, freed_bytes, freed_after_trash_bytes, peak_extra_bytes, exact } =
         ready.plan.cost;
     let bound = if exact { "" } else { "at most " };
@@ -135,15 +142,13 @@ fn cost(ready: &Ready, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     ];
     let free = ready.free.map(|free| format!(" of {} free", human_size(free))).unwrap_or_default();
     let short = ready.free.is_some_and(|free| free < peak_extra_bytes);
-    rows.push(("extra space", format!("{}{free}", human_size(peak_extra_bytes))));
-    let line = |(i, (name, value)): (usize, (&str, String))| {
+    rows.push(("extra space", format!("{bound}{}{free}", human_size(peak_extra_bytes))));
+    let lines = |(i, (name, value)): (usize, (&str, String))| {
         let style = if short && i == 3 { Theme::DANGER } else { Theme::PLAIN };
-        Line::from(vec![
-            Span::styled(text_fit::left(&format!("   {name}"), 16, ""), Theme::DIM),
-            Span::styled(text_fit::fit(&value, width.saturating_sub(16), glyphs.cut), style),
-        ])
+        let name = text_fit::left(&format!("   {name}"), 16, "");
+        parts::item(&name, Theme::DIM, &value, width, style)
     };
-    rows.into_iter().enumerate().map(line).collect()
+    rows.into_iter().enumerate().flat_map(lines).collect()
 }
 
 fn freed(now: u64, after_trash: u64) -> String {

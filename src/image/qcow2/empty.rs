@@ -1,0 +1,32 @@
+//! Emptying an image: everything in it reads through to its backing file.
+
+use std::sync::Arc;
+
+use super::Writer;
+use crate::error::Result;
+use crate::image::{Target, Written};
+use crate::storage::File;
+
+/// Empties the active state of the image in `file`. With `dry` only counts: the second pass, which
+/// moves the tables down, cannot be rehearsed before the first is made, and writes no more than it.
+pub fn empty(file: Arc<dyn File>, dry: bool) -> Result<Written> {
+    let mut writer = Writer::open(file.clone(), dry)?;
+    writer.clear()?;
+    writer.leave_room();
+    let mut written = Box::new(writer).finish()?;
+    if written == Written::default() {
+        return Ok(written); // it was empty already
+    }
+    if dry {
+        written.meta_bytes *= 2;
+        written.extra_bytes *= 2;
+        return Ok(written);
+    }
+    // The first pass had to put its tables behind everything old; now there is room in front.
+    let mut writer = Writer::open(file, false)?;
+    writer.tidy()?;
+    let tidied = Box::new(writer).finish()?;
+    written.meta_bytes += tidied.meta_bytes;
+    written.extra_bytes += tidied.extra_bytes;
+    Ok(written)
+}
