@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::args::Info;
 use super::out::Out;
 use super::table::{self, Lean};
-use super::{exit, opening, snapshot};
+use super::{exit, opening, snapshots};
 use crate::chain::Opener;
 use crate::error::Result;
 use crate::image::{BackingRef, Details, Image, State};
@@ -66,7 +66,7 @@ fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
         }
     }
     if !image.snapshots().is_empty() {
-        map.insert("snapshots".into(), snapshot::as_json(image.snapshots()));
+        map.insert("snapshots".into(), snapshots::as_json(image.snapshots()));
     }
     if let Some(data) = format_specific(&details) {
         map.insert("format-specific".into(), json!({ "type": image.format().name(), "data": data }));
@@ -156,7 +156,7 @@ fn describe(image: &dyn Image, path: &Path) -> Result<Vec<String>> {
     let mut lines = table::lines(&[Lean::Left, Lean::Left], &rows);
     if !image.snapshots().is_empty() {
         lines.push(String::new());
-        lines.extend(snapshot::describe(image.snapshots()));
+        lines.extend(snapshots::describe(image.snapshots()));
     }
     Ok(lines)
 }
