@@ -50,13 +50,10 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
     let share = visits.len().div_ceil(threads).max(1);
-    if threads == 1 {
-        out.merge(walk_tables(image, len, &visits)?);
-        let refcounts = Refcounts::open(&image.file, &image.header)?;
-        out.blocks(image, len, &refcounts);
-        return Ok(out);
-    }
     let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
+        if threads == 1 {
+            return vec![walk_tables(image, len, &visits)];
+        }
         let walkers: Vec<_> =
             visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
         walkers
@@ -338,7 +335,9 @@ impl Walked {
             let good = match refcounts.block_offset(index) {
                 Ok(None) => continue,
                 Ok(Some(offset)) if !seen.insert(offset) => {
-                    self.corrupt(listed, format!("refcount block {index} is listed twice"));
+                    self.report.add_with(Severity::Corruption, listed, || {
+                        format!("refcount block {index} is listed twice")
+                    });
                     false
                 }
                 Ok(Some(offset)) => {
