@@ -50,7 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case(
             "bomb/qed_far_clusters",
             qed_far(),
-            Verdict { check: (3, "not referenced"), commit: (13, ""), ..sound() },
+            Verdict { check: (3, "not referenced"), commit: (0, ""), ..sound() },
         ),
         case("bomb/deep_l1_entry", v3().be64(l1(0), at(4) | COPIED).sparse(1 << 43), sound()),
     ]

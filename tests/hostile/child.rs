@@ -30,7 +30,7 @@ pub(crate) fn cowherd(dir: &Path, args: &[&str]) -> Answer {
     observe(command)
 }
 
-// Its own waiter thread waits for the child, with wait4, for the sake of the usage.
+// The child is waited for by `wait`, which also learns what it took.
 #[allow(clippy::zombie_processes)]
 fn observe(mut command: Command) -> Answer {
     let mut child = command.spawn().unwrap();

@@ -54,7 +54,7 @@ fn sizes() -> Vec<Case> {
 }
 
 fn bits() -> Vec<Case> {
-    let dirty = sound().tree("not closed cleanly").commit(13, "dirty");
+    let dirty = sound().tree("not closed cleanly");
     let marked = sound().tree("corrupt").commit(13, "corrupt");
     let mut all = vec![
         case("bits/dirty", v3().be64(72, 1), dirty),

@@ -26,12 +26,19 @@ pub(crate) fn judge(case: &Case) -> Vec<String> {
     let mut wrong = Vec::new();
     for step in steps(case) {
         let answer = cowherd(&stage.herd, &step.args);
-        let opened = inside.opened();
+        let (mut opened, mut beyond) = (inside.opened(), outside.opened());
+        if !beyond.is_empty() || opened.iter().any(|name| !step.opens.contains(name)) {
+            // A watch sees other programs too; what we open, we open again.
+            cowherd(&stage.herd, &step.args);
+            let (again, again_beyond) = (inside.opened(), outside.opened());
+            opened.retain(|name| again.contains(name));
+            beyond.retain(|name| again_beyond.contains(name));
+        }
         let mut say = |what: String| wrong.push(format!("{}: {what}", step.args.join(" ")));
         for name in opened.iter().filter(|name| !step.opens.contains(name)) {
             say(format!("opened {name}"));
         }
-        for name in outside.opened() {
+        for name in beyond {
             say(format!("opened {name} outside"));
         }
         compare(&step, &answer, &mut say);

@@ -111,7 +111,7 @@ fn l2_entries() -> Vec<Case> {
 }
 
 fn flags() -> Vec<Case> {
-    let copied = "COPIED flag contradicts refcount";
+    let copied = "COPIED flag contradicts";
     vec![
         case("flags/reserved_l2_bits", v3().be64(l2(0), at(5) | COPIED | 0x3f << 56 | 0x1fe), sound()),
         case("flags/zero_flag_in_v2", v2().be64(l2(0), at(5) | COPIED | 1), sound()),

@@ -50,19 +50,17 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
     let share = visits.len().div_ceil(threads).max(1);
-    let parts: Vec<Result<Walked>> = match threads {
-        // Small images are many; a thread costs more than their whole walk.
-        1 => vec![walk_tables(image, len, &visits)],
-        _ => std::thread::scope(|scope| {
-            let start = |part| scope.spawn(move || walk_tables(image, len, part));
-            let walkers: Vec<_> = visits.chunks(share).map(start).collect();
-            let join = |w: std::thread::ScopedJoinHandle<'_, _>| match w.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            walkers.into_iter().map(join).collect()
-        }),
-    };
+    let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
+        if threads == 1 {
+            return vec![walk_tables(image, len, &visits)];
+        }
+        let walkers: Vec<_> =
+            visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
+        walkers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
     for part in parts {
         out.merge(part?);
     }
@@ -337,7 +335,9 @@ impl Walked {
             let good = match refcounts.block_offset(index) {
                 Ok(None) => continue,
                 Ok(Some(offset)) if !seen.insert(offset) => {
-                    self.corrupt(listed, format!("refcount block {index} is listed twice"));
+                    self.report.add_with(Severity::Corruption, listed, || {
+                        format!("refcount block {index} is listed twice")
+                    });
                     false
                 }
                 Ok(Some(offset)) => {
