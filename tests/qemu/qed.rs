@@ -20,15 +20,15 @@ use crate::{Case, case};
 const MIB: u64 = 1 << 20;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    cases.push(case("qed::create_makes_what_qemu_makes", create));
-    cases.push(case("qed::create_refuses_what_qemu_cannot_open", create_refused));
-    cases.push(case("qed::in_turns_with_qemu", in_turns));
-    cases.push(case("qed::leaks_are_reclaimed", leaks));
-    cases.push(case("qed::killed_in_a_write", killed));
-    cases.push(case("qed::lost_clusters", lost));
-    cases.push(case("qed::resized", resized));
-    cases
+    vec![
+        case("qed::create_makes_what_qemu_makes", create),
+        case("qed::create_refuses_what_qemu_cannot_open", create_refused),
+        case("qed::in_turns_with_qemu", in_turns),
+        case("qed::leaks_are_reclaimed", leaks),
+        case("qed::killed_in_a_write", killed),
+        case("qed::lost_clusters", lost),
+        case("qed::resized", resized),
+    ]
 }
 
 fn word(lab: &Lab, name: &str, at: u64) -> u64 {
