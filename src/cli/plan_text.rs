@@ -23,7 +23,9 @@ pub(super) fn lines(plan: &Plan, ascii: bool, color: bool) -> Vec<String> {
     section("undo", vec![shown(&plan.undo)]);
     section("qemu-img", plan.qemu_img.iter().map(|line| shown(line)).collect());
     for (name, forest) in [("before", &plan.before), ("after", &plan.after)] {
-        let figure = forest::figure(forest, ascii);
+        // The rest of the folder is of no concern here.
+        let concerned = forest.families(|node| plan.files.iter().any(|f| f.path == node.path));
+        let figure = forest::figure(&concerned, ascii);
         if !figure.is_empty() {
             lines.push(String::new());
             lines.push(format!("{name}:"));

@@ -1,5 +1,6 @@
 //! Pure edits: the forest as it will be after an operation. Nothing on disk is touched.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Backing, Forest, Node, NodeId, Problem, ProblemKind};
@@ -101,6 +102,25 @@ impl Forest {
         after.cut_loop_at(NodeId(at as u32));
         after.adopt();
         after
+    }
+
+    /// The trees that hold an image which `wanted` picks, whole; the others left out.
+    #[must_use]
+    pub fn families(&self, wanted: impl Fn(&Node) -> bool) -> Self {
+        let base = |id: NodeId| self.ancestors(id).last().copied().unwrap_or(id);
+        let bases: Vec<NodeId> = self.ids().map(base).collect();
+        let picked = self.ids().filter(|id| self.get(*id).is_some_and(&wanted));
+        let picked: HashSet<NodeId> = picked.filter_map(|id| bases.get(id.0 as usize).copied()).collect();
+        let kept: Vec<NodeId> =
+            self.ids().zip(&bases).filter(|(_, base)| picked.contains(base)).map(|(id, _)| id).collect();
+        let mut nodes: Vec<Node> = kept.iter().filter_map(|id| self.get(*id)).cloned().collect();
+        for backing in nodes.iter_mut().filter_map(|node| node.backing.as_mut()) {
+            let place = |old: NodeId| kept.binary_search(&old).ok().map(|at| NodeId(at as u32));
+            backing.node = backing.node.and_then(place);
+        }
+        let mut some = Self { roots: self.roots.clone(), nodes };
+        some.adopt();
+        some
     }
 
     /// Cuts the edge of `id` to its parent when the image is its own ancestor by it.

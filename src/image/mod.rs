@@ -136,6 +136,18 @@ pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn T
     })
 }
 
+/// Repairs the image in `file`: one switch from the old metadata to sound metadata. With `dry`
+/// nothing is written, only counted (an upper bound).
+///
+/// What cannot be mended stays reported by [`Image::check`].
+pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
+    match format {
+        Format::Qcow2 => qcow2::repair(file, what, dry),
+        Format::Qed => qed::repair(file, what, dry),
+        Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
+    }
+}
+
 /// Records `backing` as the backing file of the image in `file`: one sector, so that there is no
 /// instant without one. Returns how many bytes that took. The caller holds the write lock.
 ///
@@ -157,18 +169,6 @@ pub fn empty(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Written> 
         Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(file.path())),
         Format::Qcow2 => qcow2::empty(file, dry),
         Format::Qed => qed::empty(file, dry),
-    }
-}
-
-/// Repairs the image in `file`: one switch from the old metadata to sound metadata. With `dry`
-/// nothing is written, only counted (an upper bound).
-///
-/// What cannot be mended stays reported by [`Image::check`].
-pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> Result<Written> {
-    match format {
-        Format::Qcow2 => qcow2::repair(file, what, dry),
-        Format::Qed => qed::repair(file, what, dry),
-        Format::Raw => Err(Error::unsupported("a raw image has no metadata to repair").at(file.path())),
     }
 }
 

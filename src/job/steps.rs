@@ -8,8 +8,9 @@ use super::mover::{Mover, Pace};
 use super::{Options, Phase, Progress, Report};
 use crate::chain::Opener;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{self, BackingRef, Format, Repair, Severity, State, Written};
-use crate::plan::{Copy, CopyMode, Plan, Source, Step, drive, resize_image};
+use crate::image::qcow2::Writer;
+use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
+use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, resize_image};
 use crate::storage::{CopyBuffer, trash};
 use crate::text::{Shown, human_size};
 
@@ -51,6 +52,7 @@ impl<'a> Run<'a> {
             Step::Copy(copy) => self.copy(copy),
             Step::Relink { image, backing, format, of } => self.relink(image, backing, *format, *of),
             Step::Compact { image, format } => self.empty(image, *format),
+            Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
             Step::Trash { file } => self.trash(file),
@@ -120,6 +122,15 @@ impl<'a> Run<'a> {
         self.progress.enter(Phase::Finishing);
         let file = self.files.get(image)?;
         let written = image::empty(file, format, false).at(image)?;
+        self.wrote(written);
+        Ok(())
+    }
+
+    fn snapshot(&mut self, image: &Path, change: &SnapshotChange) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let mut writer = Writer::open(self.files.get(image)?, false)?;
+        change.request(&mut writer).at(image)?;
+        let written = Box::new(writer).finish()?;
         self.wrote(written);
         Ok(())
     }

@@ -60,6 +60,10 @@ impl<'a> Draft<'a> {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
     }
 
+    pub(super) fn view_lost(&mut self, view: String) {
+        self.plan.views_changed.push(view);
+    }
+
     /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
     pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
         if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
@@ -183,16 +187,11 @@ impl<'a> Draft<'a> {
 
     /// Adds a step that changes one image by itself. What cannot be written is a hazard.
     pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
+        let is_exact = matches!(&step, Step::Compact { format: Format::Qed, .. });
         match rehearse::alone(&step, &self.opener()) {
             Ok(Some((path, id, written))) => {
                 self.meter.wrote(&path, id, written)?;
-                // Only QED's tables are moved the same way whether anything is written or not.
-                self.meter.cost.exact &= matches!(
-                    step,
-                    Step::Compact { format: Format::Qed, .. }
-                        | Step::Repair { format: Format::Qed, .. }
-                        | Step::Resize { format: Format::Qed, .. }
-                );
+                self.meter.cost.exact &= is_exact;
                 let id = self.after.find(&path);
                 if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
                     node.disk_size =

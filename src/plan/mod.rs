@@ -14,6 +14,7 @@
 //! | `rehearse` | cost |
 //! | `commit` | merging an overlay into its backing file |
 //! | `repair` | mending metadata |
+//! | `snapshot` | internal snapshots |
 //! | `resize` | a longer or shorter disk |
 
 mod commit;
@@ -24,10 +25,12 @@ mod ranges;
 mod rehearse;
 mod repair;
 mod resize;
+mod snapshot;
 
 pub use commit::{CommitOptions, commit};
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
-pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, Step};
+pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, Step};
 pub use ranges::{Runs, Source, drive, resize as resize_image};
 pub use repair::repair;
 pub use resize::resize;
+pub use snapshot::{SnapshotRequest, snapshot};

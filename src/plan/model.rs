@@ -2,13 +2,16 @@
 //! run by a job.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
 use super::Hazard;
 use crate::chain::Gate;
+use crate::error::Result;
 use crate::forest::Forest;
-use crate::image::{Format, Repair};
+use crate::image::qcow2::Writer;
+use crate::image::{Format, Repair, Snapshot, Target};
 use crate::storage::Stamp;
 
 /// What an operation will do, before it does it.
@@ -43,7 +46,7 @@ pub struct Plan {
 }
 
 /// Paths need not be UTF-8, JSON must be.
-fn lossy<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
+fn lossy<S: serde::Serializer>(path: &std::path::Path, s: S) -> std::result::Result<S::Ok, S::Error> {
     s.serialize_str(&path.to_string_lossy())
 }
 
@@ -95,6 +98,14 @@ pub enum Step {
         image: PathBuf,
         /// Its format.
         format: Format,
+    },
+    /// Takes, applies, deletes or renames an internal snapshot.
+    Snapshot {
+        /// The image, a qcow2.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// What is done.
+        change: SnapshotChange,
     },
     /// Mends metadata: refcounts from references.
     Repair {
@@ -183,6 +194,62 @@ pub enum Ranges {
     },
 }
 
+/// A change of an image's internal snapshots. An index is a place in the snapshot table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum SnapshotChange {
+    /// Takes one of the active state.
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// Makes the active state what it holds.
+    Apply {
+        /// Which.
+        index: usize,
+    },
+    /// Removes it.
+    Delete {
+        /// Which.
+        index: usize,
+    },
+    /// Gives it another name.
+    Rename {
+        /// Which.
+        index: usize,
+        /// The new name.
+        name: String,
+    },
+}
+
+impl SnapshotChange {
+    /// Asks `writer` for it. A new snapshot is dated now.
+    pub fn request(&self, writer: &mut Writer) -> Result<()> {
+        match self {
+            Self::Create { name } => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let shown = Snapshot {
+                    id: writer.next_snapshot_id(),
+                    name: name.clone(),
+                    virtual_size: writer.size(),
+                    vm_state_size: 0,
+                    date_sec: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
+                    date_nsec: now.subsec_nanos(),
+                    vm_clock_nsec: 0,
+                    icount: None,
+                };
+                writer.snapshot(shown)
+            }
+            Self::Apply { index } => {
+                writer.content_changes();
+                writer.apply_snapshot(*index)
+            }
+            Self::Delete { index } => writer.delete_snapshot(*index),
+            Self::Rename { index, name } => writer.rename_snapshot(*index, name),
+        }
+    }
+}
+
 /// How a copy treats what the target already has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -240,6 +307,16 @@ impl Step {
             Self::Compact { image, .. } => {
                 format!("empty {}: everything in it is in its base now", name(image))
             }
+            Self::Snapshot { image, change } => match change {
+                SnapshotChange::Create { name: new } => {
+                    format!("snapshot {} as {}", name(image), Shown::new(new))
+                }
+                SnapshotChange::Apply { .. } => format!("switch {} to the snapshot", name(image)),
+                SnapshotChange::Delete { .. } => format!("drop the snapshot from {}", name(image)),
+                SnapshotChange::Rename { name: new, .. } => {
+                    format!("rename the snapshot in {} to {}", name(image), Shown::new(new))
+                }
+            },
             Self::Repair { image, what, .. } => format!("repair {} ({})", name(image), what.name()),
             Self::Resize { image, to, .. } => {
                 format!("make the disk of {} {} long", name(image), human_size(*to))

@@ -8,7 +8,8 @@ use super::ranges::{drive, resize};
 use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
-use crate::image::{self, State, Written};
+use crate::image::qcow2::Writer;
+use crate::image::{self, State, Target, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -106,12 +107,18 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
 pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, FileId, Written)>> {
     let path = match step {
         Step::Compact { image, .. } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
+        Step::Snapshot { image, .. } => image,
         _ => return Ok(None),
     };
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let id = file.id();
     let written = match step {
         Step::Compact { format, .. } => image::empty(file, *format, true)?,
+        Step::Snapshot { change, .. } => {
+            let mut writer = Writer::open(file, true)?;
+            change.request(&mut writer)?;
+            Box::new(writer).finish()?
+        }
         Step::Repair { format, what, .. } => image::repair(file, *format, *what, true)?,
         Step::Resize { format, to, .. } => {
             let view = opener.open(path)?.view(State::Active);

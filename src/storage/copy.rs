@@ -68,6 +68,30 @@ pub fn read_exact_or_zero(file: &dyn File, offset: u64, buf: &mut [u8]) -> Resul
     Ok(())
 }
 
+/// Whether the file holds no data from `offset` to `offset + len`: a hole, or beyond the end. Asks
+/// the file system only, so that a sparse file costs no more time than the data it really has.
+pub fn is_hole(file: &dyn File, offset: u64, len: u64) -> Result<bool> {
+    Ok(file.data_range(offset)?.is_none_or(|data| data.start >= offset.saturating_add(len)))
+}
+
+/// Reads like [`read_exact_or_zero`] into a buffer that is all zeros already, leaving holes alone.
+pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<()> {
+    let end = offset.saturating_add(buf.len() as u64);
+    let mut at = offset;
+    while at < end
+        && let Some(data) = file.data_range(at)?
+    {
+        let (start, stop) = (data.start.max(at), data.end.min(end));
+        if start >= stop {
+            break;
+        }
+        let part = &mut buf[(start - offset) as usize..(stop - offset) as usize];
+        read_exact_or_zero(file, start, part)?;
+        at = stop;
+    }
+    Ok(())
+}
+
 /// Copies `len` bytes from `src` to `dst`.
 ///
 /// A large range goes past the page cache. Otherwise the kernel copies (and shares the blocks, where the file system can) when both are real files;

@@ -109,6 +109,10 @@ impl File for RealFile {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        // The system calls such an offset invalid; it is beyond the end of any file.
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
+            return Ok(0);
+        }
         let mut done = 0;
         while done < buf.len() {
             match self.file.read_at(&mut buf[done..], offset + done as u64) {
@@ -125,10 +129,6 @@ impl File for RealFile {
         self.file.write_all_at(buf, offset).map_err(self.fail("cannot write", offset))
     }
 
-    fn can_grow(&self) -> bool {
-        !self.block_device
-    }
-
     fn write_direct(&self, offset: u64, buf: &[u8]) -> Result<bool> {
         let aligned = |n: u64| n.is_multiple_of(DIRECT_ALIGNMENT);
         if !aligned(offset) || !aligned(buf.len() as u64) || !aligned(buf.as_ptr().addr() as u64) {
@@ -141,6 +141,10 @@ impl File for RealFile {
             Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => Ok(false),
             Err(e) => Err(self.fail("cannot write", offset)(e)),
         }
+    }
+
+    fn can_grow(&self) -> bool {
+        !self.block_device
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

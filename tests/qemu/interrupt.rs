@@ -162,7 +162,7 @@ fn killed(make: fn(&Lab), step: u64, done: u64) {
 fn random_kills() {
     let mut random = Random(0xdead_beef_cafe);
     let mut cut = 0;
-    for round in 0..10 {
+    for round in 0..6 {
         let lab = Lab::new();
         herd(&lab);
         let before = lab.views();

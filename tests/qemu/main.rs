@@ -16,8 +16,10 @@ mod interrupt;
 mod lab;
 mod qed;
 mod qed_commit;
+mod random;
 mod reading;
 mod refuse;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
         busy::cases(),
         interrupt::cases(),
         garbage::cases(),
+        random::cases(),
+        terminal::cases(),
         qed::cases(),
         qed_commit::cases(),
         devices::cases(),

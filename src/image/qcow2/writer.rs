@@ -401,7 +401,7 @@ impl Target for Writer {
             && self.refs.is_empty()
             && self.table.is_none()
             && self.header == self.image.header
-            && self.image.l1(State::Active)? == self.l1.as_slice();
+            && **self.image.l1(State::Active)? == *self.l1;
         if untouched {
             return Ok(self.done);
         }

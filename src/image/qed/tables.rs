@@ -59,6 +59,16 @@ pub(super) fn read(file: &dyn File, at: Host, count: u64) -> Result<Piece> {
     Ok(entries.into())
 }
 
+/// The first entry from `index` on that does not lie in a hole of the file; `entries` when there is
+/// none. Sparse tables cost no time.
+pub(super) fn skip_hole(file: &dyn File, table: Host, entries: u64, index: u64) -> Result<u64> {
+    let next = match file.data_range(table.0 + index * 8)? {
+        Some(data) => data.start.saturating_sub(table.0) / 8,
+        None => entries,
+    };
+    Ok(next.clamp(index, entries))
+}
+
 /// A whole table, with bad entries (which are dropped where that is allowed at all) as nothing.
 /// At most 16 MiB, and inside the file.
 pub(super) fn whole(

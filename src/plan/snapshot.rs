@@ -1,0 +1,111 @@
+//! Internal snapshots: taking, applying, deleting, renaming.
+
+use std::path::Path;
+
+use super::draft::Draft;
+use super::{HazardKind, Plan, SnapshotChange, Step};
+use crate::chain::{Gate, StateSpec};
+use crate::error::{Error, Kind, Result};
+use crate::forest::Forest;
+use crate::image::{Format, State};
+use crate::text::{Shown, human_size};
+
+/// What to do about a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotRequest {
+    /// Take one.
+    Create {
+        /// Its name: new and not empty.
+        name: String,
+    },
+    /// Make the active state what it holds.
+    Apply(StateSpec),
+    /// Remove it.
+    Delete(StateSpec),
+    /// Give it another name.
+    Rename(StateSpec, String),
+}
+
+/// Plans a change of the internal snapshots of `image` (an absolute path in `forest`).
+///
+/// Fails with [`Kind::NotFound`] when the forest does not know the image or the image not the
+/// snapshot, with [`Kind::Usage`] when a name is taken, empty or ambiguous.
+pub fn snapshot(forest: &Forest, image: &Path, request: &SnapshotRequest, gate: Gate) -> Result<Plan> {
+    let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(image);
+    let node = forest.find(image).and_then(|id| forest.get(id)).ok_or_else(unknown)?;
+    if node.format != Some(Format::Qcow2) {
+        return Err(Error::unsupported("only qcow2 images have internal snapshots").at(image));
+    }
+    let mut draft = Draft::new("snapshot", forest, gate);
+    let chain = draft.opener().open(image)?;
+    let index = |spec: &StateSpec| match chain.find_state(spec)? {
+        State::Snapshot(index) => Ok(index),
+        State::Active => Err(Error::new(Kind::Usage, "name a snapshot").at(image)),
+    };
+    let (file, quoted) = (Shown::new(&node.name()).into_string(), format!("'{}'", Shown::path(image)));
+    let (change, title, line) = match request {
+        SnapshotRequest::Create { name } => {
+            let shown = Shown::new(name);
+            let line = format!("qemu-img snapshot -c '{shown}' {quoted}");
+            (SnapshotChange::Create { name: name.clone() }, format!("snapshot {file} as {shown}"), Some(line))
+        }
+        SnapshotRequest::Apply(spec) => {
+            let line = format!("qemu-img snapshot -a {spec} {quoted}");
+            (
+                SnapshotChange::Apply { index: index(spec)? },
+                format!("apply snapshot {spec} to {file}"),
+                Some(line),
+            )
+        }
+        SnapshotRequest::Delete(spec) => {
+            let line = format!("qemu-img snapshot -d {spec} {quoted}");
+            (
+                SnapshotChange::Delete { index: index(spec)? },
+                format!("delete snapshot {spec} of {file}"),
+                Some(line),
+            )
+        }
+        SnapshotRequest::Rename(spec, name) => {
+            let change = SnapshotChange::Rename { index: index(spec)?, name: name.clone() };
+            (change, format!("rename snapshot {spec} of {file} to {}", Shown::new(name)), None)
+        }
+    };
+    draft.file(image, true)?;
+    draft.sound(image, Format::Qcow2);
+    let mut undo = "delete the snapshot".to_owned();
+    match &change {
+        SnapshotChange::Create { .. } => {}
+        SnapshotChange::Rename { .. } => undo = "rename it back".to_owned(),
+        SnapshotChange::Delete { index } => {
+            undo = "cannot be undone: what only the snapshot held is gone".to_owned();
+            let id = node.snapshots.get(*index).map_or("", |s| s.id.as_str());
+            draft.hazard(HazardKind::NoUndo, format!("the view {file}@#{} is lost", Shown::new(id)));
+            draft.view_lost(format!("{}@#{id}", image.display()));
+        }
+        SnapshotChange::Apply { index } => {
+            undo = "cannot be undone: take a snapshot of the active state first".to_owned();
+            let size = node.snapshots.get(*index).map_or(node.virtual_size, |s| s.virtual_size);
+            draft.hazard(HazardKind::NoUndo, format!("what {file} holds now and no snapshot has is lost"));
+            draft.view_changed(image);
+            draft.resized(image, size);
+            if size != node.virtual_size {
+                draft.hazard(HazardKind::SizeDiffers, format!("{file} becomes {} long", human_size(size)));
+            }
+            for child in node.children.iter().filter_map(|id| forest.get(*id)) {
+                draft.hazard(
+                    HazardKind::SnapshotsReadThrough,
+                    format!("{} is based on {file} and would change with it", Shown::new(&child.name())),
+                );
+            }
+            if !chain.top().image.details().bitmaps().is_empty() {
+                draft.hazard(
+                    HazardKind::BitmapsLost,
+                    format!("{file} has dirty bitmaps, which do not see this"),
+                );
+            }
+        }
+    }
+    draft.step_that_only_counts(Step::Snapshot { image: image.to_path_buf(), change })?;
+    draft.verify_image(image, Format::Qcow2);
+    draft.finish(title, undo, line.into_iter().collect())
+}
