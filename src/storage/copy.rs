@@ -1,5 +1,7 @@
 //! Moving bytes between files as cheaply as the kernel allows.
 
+use std::ops::Range;
+
 use rustix::io::Errno;
 
 use super::File;
@@ -75,7 +77,9 @@ pub fn is_hole(file: &dyn File, offset: u64, len: u64) -> Result<bool> {
 }
 
 /// Reads like [`read_exact_or_zero`] into a buffer that is all zeros already, leaving holes alone.
-pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<()> {
+/// Says which parts of the buffer were read.
+pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<Vec<Range<usize>>> {
+    let mut read = Vec::new();
     let end = offset.saturating_add(buf.len() as u64);
     let mut at = offset;
     while at < end
@@ -85,11 +89,12 @@ pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Res
         if start >= stop {
             break;
         }
-        let part = &mut buf[(start - offset) as usize..(stop - offset) as usize];
-        read_exact_or_zero(file, start, part)?;
+        let part = (start - offset) as usize..(stop - offset) as usize;
+        read_exact_or_zero(file, start, &mut buf[part.clone()])?;
+        read.push(part);
         at = stop;
     }
-    Ok(())
+    Ok(read)
 }
 
 /// Copies `len` bytes from `src` to `dst`.

@@ -7,19 +7,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bombs;
 mod build;
 mod case;
+mod chains;
 mod child;
 mod compressed;
 mod extensions;
 mod headers;
 mod judge;
+mod names;
 mod qcow2;
 mod qed;
+mod qed_cases;
 mod refcounts;
 mod snapshots;
 mod stage;
 mod tables;
+mod truncated;
 
 use std::process::ExitCode;
 
@@ -34,6 +39,11 @@ fn main() -> ExitCode {
         snapshots::cases(),
         extensions::cases(),
         compressed::cases(),
+        names::cases(),
+        chains::cases(),
+        qed_cases::cases(),
+        truncated::cases(),
+        bombs::cases(),
     ];
     let trials = cases.into_iter().flatten().map(|case| {
         Trial::test(case.name.clone(), move || match judge::judge(&case).as_slice() {

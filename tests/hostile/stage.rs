@@ -1,6 +1,7 @@
 //! A folder for one case, with traps beside it, and who opened what.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -75,21 +76,20 @@ fn describe(path: &Path) -> (String, u64, i128, u64) {
     (path.display().to_string(), meta.len(), time, hash)
 }
 
-/// FNV-1a over the data of a file; holes are left out, their places are not.
+/// A hash of the data of a file and of where it lies; holes are left out.
 fn hash(path: &Path) -> u64 {
     use cowherd::storage::{File, RealFile};
     let file = RealFile::open(path, false).unwrap();
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut hasher = DefaultHasher::new();
     let mut at = 0;
     while let Some(data) = file.data_range(at).unwrap() {
         let mut bytes = vec![0; (data.end - data.start).min(1 << 20) as usize];
         let n = file.read_at(data.start, &mut bytes).unwrap().max(1);
-        for byte in data.start.to_le_bytes().iter().chain(&bytes) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        }
+        hasher.write_u64(data.start);
+        hasher.write(&bytes);
         at = data.start + n as u64;
     }
-    hash
+    hasher.finish()
 }
 
 /// Says what is opened in a folder.

@@ -114,8 +114,8 @@ fn judge(image: &Qcow2, report: &mut CheckReport, cluster: u64, recorded: u64, r
 fn check_l1(image: &Qcow2, report: &mut CheckReport, refcounts: &mut Refcounts) -> Result<()> {
     let header = &image.header;
     let Ok(l1) = image.l1(State::Active) else { return Ok(()) };
-    for (i, entry) in l1.iter().enumerate() {
-        let Ok(Some(offset)) = l2_offset(header, *entry) else { continue };
+    for (i, entry) in l1.used() {
+        let Ok(Some(offset)) = l2_offset(header, entry) else { continue };
         let count = refcounts.get(offset >> header.cluster_bits).unwrap_or(0);
         if (count == 1) != (entry & COPIED != 0) {
             let at = header.l1_offset + i as u64 * 8;

@@ -18,6 +18,7 @@
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
 //! | `pack` | writing compressed clusters |
+//! | `target`, `flip` | the writer as others see it; making its change true |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
@@ -34,6 +35,7 @@ mod create;
 mod empty;
 mod entry;
 mod extensions;
+mod flip;
 mod header;
 mod image;
 mod pack;
@@ -45,6 +47,7 @@ mod snapshots;
 mod space;
 mod tables;
 mod take;
+mod target;
 mod trees;
 mod walk;
 mod writer;

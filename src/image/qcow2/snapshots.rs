@@ -7,7 +7,8 @@ use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
 
 const MAX_SNAPSHOTS: u32 = 65536;
-const MAX_TABLE_BYTES: u64 = 64 << 20;
+/// What 65536 entries take that are as long as QEMU makes them.
+const MAX_TABLE_BYTES: u64 = 32 << 20;
 const MAX_EXTRA: usize = 1024;
 /// QEMU cuts ids and names here.
 const MAX_ID: usize = 127;

@@ -43,8 +43,11 @@ fn exclusive(image: &Qcow2, state: State, refcounts: &mut Refcounts, seen: &mut 
     let place = image.l1_place(state);
     let left = seen.l1_bytes.checked_sub(u64::from(place.entries) * 8);
     seen.l1_bytes = left.ok_or_else(|| Error::corrupt("L1 tables overlap").offset(place.offset))?;
-    for l1_entry in image.l1(state)?.iter() {
-        let Some(offset) = l2_offset(header, *l1_entry)? else { continue };
+    if place.entries > 0 && !seen.tables.insert(place.offset) {
+        return Err(Error::corrupt("L1 tables overlap").offset(place.offset));
+    }
+    for (_, l1_entry) in image.l1(state)?.used() {
+        let Some(offset) = l2_offset(header, l1_entry)? else { continue };
         // Under a shared table everything is shared: its clusters are counted once per path.
         if refcounts.get(offset >> header.cluster_bits)? != 1 {
             continue;

@@ -28,6 +28,8 @@ pub(super) struct L1Place {
 pub(super) struct L1 {
     place: L1Place,
     words: Vec<u64>,
+    /// Entries that do not lie in holes of the file.
+    parts: Vec<Range<usize>>,
     /// L2 tables that several entries point at, in order: with them a small file could claim more
     /// runs than anybody can read.
     repeated: Vec<u64>,
@@ -43,14 +45,20 @@ impl std::ops::Deref for L1 {
 
 impl L1 {
     fn load(file: &dyn File, header: &Header, place: L1Place) -> Result<Self> {
-        let words = read_l1(file, header, place)?;
-        let mut tables: Vec<u64> =
-            words.iter().filter_map(|e| l2_offset(header, *e).ok().flatten()).collect();
+        let (words, parts) = read_l1(file, header, place)?;
+        let data = parts.iter().flat_map(|part| &words[part.clone()]);
+        let mut tables: Vec<u64> = data.filter_map(|e| l2_offset(header, *e).ok().flatten()).collect();
         tables.sort_unstable();
         let mut repeated: Vec<u64> =
             tables.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
         repeated.dedup();
-        Ok(Self { place, words, repeated })
+        Ok(Self { place, words, parts, repeated })
+    }
+
+    /// Index and value of every entry that is not zero.
+    pub(super) fn used(&self) -> impl Iterator<Item = (usize, u64)> {
+        let entries = self.parts.iter().flat_map(|part| part.clone().zip(&self.words[part.clone()]));
+        entries.map(|(index, word)| (index, *word)).filter(|(_, word)| *word != 0)
     }
 
     /// Where entry `index` lies in the file.
@@ -94,7 +102,7 @@ impl L1Cache {
 }
 
 /// Reads an L1 table that must lie inside the file.
-fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>> {
+fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Sparse> {
     let bytes = u64::from(place.entries) * 8;
     let end = place.offset.checked_add(bytes);
     if !place.offset.is_multiple_of(header.cluster_size())
@@ -104,16 +112,27 @@ fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>>
     {
         return Err(Error::corrupt("L1 table does not lie inside the file").offset(place.offset));
     }
-    read_words(file, place.offset, place.entries as usize)
+    read_sparse(file, place.offset, place.entries as usize)
 }
 
 /// Reads a table of `count` words. Fresh zeros take no memory before they are written to, so a
 /// sparse table takes none at all, and no time.
 pub(super) fn read_words(file: &dyn File, offset: u64, count: usize) -> Result<Vec<u64>> {
+    Ok(read_sparse(file, offset, count)?.0)
+}
+
+/// A table, and which of its entries do not lie in holes of the file.
+type Sparse = (Vec<u64>, Vec<Range<usize>>);
+
+fn read_sparse(file: &dyn File, offset: u64, count: usize) -> Result<Sparse> {
     let mut words = vec![0u64; count];
-    read_data_into_zeros(file, offset, words.as_mut_bytes())?;
-    words.iter_mut().filter(|w| **w != 0).for_each(|w| *w = u64::from_be(*w));
-    Ok(words)
+    let parts = read_data_into_zeros(file, offset, words.as_mut_bytes())?;
+    // A file system's blocks are whole sectors, so no word lies in two parts.
+    let parts: Vec<_> = parts.into_iter().map(|part| part.start / 8..part.end.div_ceil(8)).collect();
+    for part in &parts {
+        words[part.clone()].iter_mut().for_each(|w| *w = u64::from_be(*w));
+    }
+    Ok((words, parts))
 }
 
 /// Big-endian 64-bit words as numbers.

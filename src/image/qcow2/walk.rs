@@ -50,6 +50,12 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
     let share = visits.len().div_ceil(threads).max(1);
+    if threads == 1 {
+        out.merge(walk_tables(image, len, &visits)?);
+        let refcounts = Refcounts::open(&image.file, &image.header)?;
+        out.blocks(image, len, &refcounts);
+        return Ok(out);
+    }
     let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
         let walkers: Vec<_> =
             visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
@@ -167,8 +173,8 @@ impl Walked {
                 }
             };
             self.count(image, len, place.offset, l1.len() as u64 * 8, 1, "L1 table");
-            for (index, entry) in l1.iter().enumerate() {
-                let offset = match l2_offset(header, *entry) {
+            for (index, entry) in l1.used() {
+                let offset = match l2_offset(header, entry) {
                     Ok(None) => continue,
                     Ok(Some(offset)) => offset,
                     Err(e) => {
