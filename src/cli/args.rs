@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind};
-use crate::image::Format;
+use crate::image::{Format, Repair};
 use crate::plan::HazardKind;
 
 use super::exit::Verb;
-use super::values::{Watch, When, format, hazard, size};
+use super::values::{NewSize, Watch, When, format, hazard, new_size, repair, size};
 
 /// Tends herds of copy-on-write disk images: qcow2, QED and raw chains as one forest.
 #[derive(Debug, Parser)]
@@ -42,14 +42,18 @@ pub(super) enum Command {
     Info(Info),
     /// List which part of a view comes from where
     Map(Map),
-    /// Count every reference of an image; changes nothing
+    /// Count every reference of an image, and repair what is wrong if asked to
     Check(Check),
     /// Compare two views as a guest sees them
     Compare(Compare),
     /// Write a view's bytes to standard output
     Cat(Cat),
+    /// Say how large a view would become as a file of its own
+    Measure(Measure),
     /// Make a new image
     Create(Create),
+    /// Make the disk of an image longer or shorter
+    Resize(Resize),
     /// Merge an image down into the one it is based on
     Commit(Commit),
     /// Internal snapshots
@@ -150,14 +154,13 @@ pub(super) struct Map {
 #[derive(Debug, Args)]
 pub(super) struct Check {
     pub(super) image: PathBuf,
-    /// Repair (not available yet: checking only reads)
-    #[arg(short = 'r', value_name = "WHAT", value_parser = ["leaks", "all"])]
-    pub(super) repair: Option<String>,
-    /// One JSON document with qemu-img's keys
-    #[arg(long)]
-    pub(super) json: bool,
+    /// Repair: space that counts as used and is not (leaks), or everything that can be (all)
+    #[arg(short = 'r', value_name = "WHAT", value_parser = repair)]
+    pub(super) repair: Option<Repair>,
     #[command(flatten)]
     pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) changing: Changing,
 }
 
 #[derive(Debug, Args)]
@@ -191,12 +194,34 @@ pub(super) struct Cat {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Measure {
+    #[arg(required_unless_present = "size")]
+    pub(super) view: Option<OsString>,
+    /// An empty disk of N bytes instead of a view
+    #[arg(long, value_name = "N", value_parser = size, conflicts_with = "view")]
+    pub(super) size: Option<u64>,
+    /// The format it would have: raw or qcow2
+    #[arg(short = 'O', value_name = "FMT", value_parser = format, default_value = "raw")]
+    pub(super) output: Format,
+    /// Options of that format, as for create
+    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) options: Vec<String>,
+    /// One JSON document with qemu-img's keys
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Create {
     pub(super) image: PathBuf,
     /// Bytes a guest sees: a number with k, M, G or T; the backing file's size by default
     #[arg(value_parser = size)]
     pub(super) size: Option<u64>,
-    /// The format: qcow2 or raw
+    /// The format: qcow2, qed or raw
     #[arg(short = 'f', value_name = "FMT", value_parser = format)]
     pub(super) format: Format,
     /// The image it is based on, as it is to be recorded (relative to IMAGE's folder)
@@ -205,7 +230,9 @@ pub(super) struct Create {
     /// The format of BACKING
     #[arg(short = 'F', value_name = "FMT", value_parser = format, requires = "backing")]
     pub(super) backing_format: Option<Format>,
-    /// Options of the format: cluster_size, compat, refcount_bits
+    /// Options of the format. qcow2: cluster_size, refcount_bits, compat (0.10, 1.1), extended_l2,
+    /// compression_type (zlib, zstd), lazy_refcounts, preallocation (off, metadata, falloc, full);
+    /// qed: cluster_size, table_size; raw: preallocation
     #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) options: Vec<String>,
 }
@@ -253,6 +280,21 @@ pub(super) struct Commit {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Resize {
+    pub(super) image: PathBuf,
+    /// Bytes a guest will see: a number with k, M, G or T; +N and -N mean so much more or less
+    #[arg(value_parser = new_size, allow_hyphen_values = true)]
+    pub(super) size: NewSize,
+    /// Make it shorter although what lies beyond the new end is lost
+    #[arg(long)]
+    pub(super) shrink: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Snapshot {
     #[command(subcommand)]
     pub(super) action: SnapshotAction,
@@ -268,6 +310,53 @@ pub(super) enum SnapshotAction {
         #[arg(long)]
         json: bool,
     },
+    /// Record the active state of an image as a new snapshot
+    Create {
+        image: PathBuf,
+        /// Not empty, and not the name of another snapshot of this image
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Make the active state of an image what a snapshot holds
+    Apply {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Remove a snapshot
+    Delete {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Give a snapshot another name
+    Rename {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        /// Not empty, and not the name of another snapshot of this image
+        #[arg(value_name = "NEWNAME")]
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How a snapshot is changed.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
 }
 
 #[derive(Debug, Args)]

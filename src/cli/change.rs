@@ -12,11 +12,20 @@ use crate::job::{self, Job, Report};
 use crate::plan::Plan;
 use crate::text::Shown;
 
-/// Shows `plan` and, when it is agreed to, runs it. Gives the exit code.
+/// Shows `plan` and, when it is agreed to, runs it and reports. Gives the exit code.
 pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
+    if let Some(report) = carry_out(plan, args, out)? {
+        finish(&report, args, out)?;
+    }
+    Ok(exit::DONE)
+}
+
+/// Shows `plan` and, when it is agreed to, runs it; the report is the caller's to give. `None` when
+/// it was only to be shown.
+pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<Option<Report>> {
     if args.dry_run {
         show(&plan, args, out)?;
-        return Ok(exit::DONE);
+        return Ok(None);
     }
     let agreed = agree(&plan, args);
     let ask = agreed.is_ok() && !args.yes;
@@ -33,9 +42,7 @@ pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<
     }
     let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
     let job = Job::start(plan, options)?;
-    let report = progress::watch(job, args.progress, out.ascii)?;
-    finish(&report, args, out)?;
-    Ok(exit::DONE)
+    Ok(Some(progress::watch(job, args.progress, out.ascii)?))
 }
 
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {

@@ -1,29 +1,64 @@
-//! `check`: counts every reference of an image. Reads only.
+//! `check`: counts every reference of an image. Reads only, unless a repair is asked for: then it
+//! is planned, agreed to, run, and the image checked again.
 
 use serde_json::{Value, json};
 
-use super::args::Check;
+use super::args::{Allow, Check};
 use super::out::Out;
-use super::{exit, opening};
-use crate::error::Error;
+use super::{change, exit, opening};
+use crate::error::Result;
 use crate::image::{CheckReport, Format, Severity};
+use crate::plan;
 use crate::text::Shown;
 
 pub(super) fn run(args: &Check, out: &mut Out) -> anyhow::Result<u8> {
-    if let Some(what) = &args.repair {
-        let tool = format!("qemu-img check -r {what} {}", Shown::path(&args.image));
-        return Err(Error::unsupported("repairing is not available yet; check only reads")
-            .at(&args.image)
-            .remedy(format!("run it without -r, or repair with: {tool}"))
-            .into());
+    let found = look(args)?;
+    let Some(what) = args.repair.filter(|_| found.needs_repair() || args.changing.dry_run) else {
+        return tell(&found, None, args, out);
+    };
+    let (image, gate, forest) = opening::herd(&args.image, &Allow::default())?;
+    let plan = plan::repair(&forest, &image, what, gate)?;
+    match change::carry_out(plan, &args.changing, out)? {
+        Some(_) => tell(&look(args)?, Some(&found), args, out),
+        None => Ok(exit::DONE),
     }
+}
+
+/// What a check found, and in what.
+struct Found {
+    report: CheckReport,
+    format: Format,
+    /// Marked as not closed cleanly, or as corrupt; a repair takes the mark away.
+    marked: bool,
+}
+
+impl Found {
+    fn needs_repair(&self) -> bool {
+        self.marked || self.report.corruptions + self.report.leaks > 0
+    }
+}
+
+/// Checks under a lock that is gone afterwards: a repair needs its own.
+fn look(args: &Check) -> Result<Found> {
     let (image, _lock) = opening::locked(&args.image, &args.reading)?;
-    let report = image.check()?;
-    match args.json {
-        true => out.json(&as_json(&report, &args.image.to_string_lossy(), image.format()))?,
-        false => out.lines(describe(&report, out.quiet))?,
+    let details = image.details();
+    Ok(Found { report: image.check()?, format: image.format(), marked: details.dirty() || details.corrupt() })
+}
+
+/// Reports what is there, and what was there `before` a repair. Gives the exit code.
+fn tell(now: &Found, before: Option<&Found>, args: &Check, out: &mut Out) -> anyhow::Result<u8> {
+    let (corruptions, leaks) = (now.report.corruptions, now.report.leaks);
+    let fixed = before
+        .map(|b| (b.report.corruptions.saturating_sub(corruptions), b.report.leaks.saturating_sub(leaks)));
+    if args.changing.json {
+        out.json(&as_json(now, &args.image.to_string_lossy(), fixed))?;
+    } else {
+        if let (Some((corruptions, leaks)), false) = (fixed, out.quiet) {
+            out.line(format!("repaired: {corruptions} corruptions, {leaks} leaked clusters"))?;
+        }
+        out.lines(describe(&now.report, out.quiet))?;
     }
-    Ok(match (report.corruptions, report.leaks) {
+    Ok(match (corruptions, leaks) {
         (0, 0) => exit::DONE,
         (0, _) => exit::LEAKS,
         _ => exit::USAGE,
@@ -31,10 +66,11 @@ pub(super) fn run(args: &Check, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 /// qemu-img's keys; what does not exist in a format is left out.
-fn as_json(report: &CheckReport, filename: &str, format: Format) -> Value {
+fn as_json(found: &Found, filename: &str, fixed: Option<(u64, u64)>) -> Value {
+    let report = &found.report;
     let mut value = json!({
         "filename": filename,
-        "format": format.name(),
+        "format": found.format.name(),
         "check-errors": 0,
         "corruptions": report.corruptions,
         "leaks": report.leaks,
@@ -44,8 +80,14 @@ fn as_json(report: &CheckReport, filename: &str, format: Format) -> Value {
         "compressed-clusters": report.compressed_clusters,
         "findings": report.findings,
     });
-    if let (Some(map), true) = (value.as_object_mut(), report.image_end_offset > 0) {
-        map.insert("image-end-offset".to_owned(), report.image_end_offset.into());
+    if let Some(map) = value.as_object_mut() {
+        if report.image_end_offset > 0 {
+            map.insert("image-end-offset".to_owned(), report.image_end_offset.into());
+        }
+        if let Some((corruptions, leaks)) = fixed {
+            map.insert("corruptions-fixed".to_owned(), corruptions.into());
+            map.insert("leaks-fixed".to_owned(), leaks.into());
+        }
     }
     value
 }

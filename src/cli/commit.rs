@@ -6,19 +6,12 @@ use super::args::Commit;
 use super::out::Out;
 use super::{change, opening};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{self, Forest, ScanOptions};
+use crate::forest::{self, Forest};
 use crate::plan::{self, CommitOptions};
 use crate::text::Shown;
 
 pub(super) fn run(args: &Commit, out: &mut Out) -> anyhow::Result<u8> {
-    let top = forest::absolute(&args.top)?;
-    let gate = opening::gate([&top], &args.allow);
-    // Whoever reads through TOP or its parent must be seen: everything in TOP's folder, and in
-    // whatever the user allowed.
-    let folder = top.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let mut paths = vec![folder];
-    paths.extend(args.allow.allow.iter().cloned());
-    let forest = forest::scan(&paths, &ScanOptions { gate: gate.clone(), space: false })?;
+    let (top, gate, forest) = opening::herd(&args.top, &args.allow)?;
     if let Some(base) = &args.base {
         only_the_parent(&forest, &top, base)?;
     }

@@ -2,15 +2,16 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::Create;
 use super::out::Out;
-use super::{exit, opening};
+use super::{exit, opening, options};
 use crate::error::{Error, Kind, Result};
-use crate::image::{BackingRef, Format, State, probe, qcow2, qed};
+use crate::image::{BackingRef, Format, Preallocation, State, probe, qcow2, qed};
 use crate::storage::{File, RealFile};
 use crate::text::{Shown, human_size};
-use crate::units::{align_up, parse_size};
+use crate::units::align_up;
 
 pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
     let backing = args.backing.as_deref().map(|name| backing(args, name)).transpose()?;
@@ -24,9 +25,9 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
     }
     let size = align_up(size, 512);
     let maker = Maker::new(args, size, backing.map(|(name, _)| name))?;
-    let file = RealFile::create_new(&args.image).map_err(|e| {
+    let file: Arc<dyn File> = Arc::new(RealFile::create_new(&args.image).map_err(|e| {
         if args.image.exists() { e.remedy("choose another name; nothing is ever overwritten") } else { e }
-    })?;
+    })?);
     if let Err(error) = maker.make(&file) {
         // The file is ours and not an image; the first failure is the one to tell about.
         let _ = std::fs::remove_file(&args.image);
@@ -41,8 +42,8 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
 
 /// What is written into the new file.
 enum Maker {
-    Raw { size: u64 },
-    Qcow2(qcow2::CreateOptions),
+    Raw { size: u64, ahead: Preallocation },
+    Qcow2(qcow2::CreateOptions, Preallocation),
     Qed(qed::CreateOptions),
 }
 
@@ -50,57 +51,32 @@ impl Maker {
     fn new(args: &Create, size: u64, backing: Option<BackingRef>) -> Result<Self> {
         match args.format {
             Format::Raw if backing.is_some() => Err(usage("a raw image cannot have a backing file")),
-            Format::Raw => match args.options.first() {
-                Some(option) => Err(unknown(option, Format::Raw)),
-                None => Ok(Self::Raw { size }),
-            },
+            Format::Raw => options::raw(&args.options).map(|ahead| Self::Raw { size, ahead }),
             Format::Qcow2 => {
                 let start = qcow2::CreateOptions { virtual_size: size, backing, ..Default::default() };
-                args.options.iter().try_fold(start, |o, text| set(o, text)).map(Self::Qcow2)
+                options::qcow2(start, &args.options).map(|(options, ahead)| Self::Qcow2(options, ahead))
             }
             Format::Qed => {
                 let start = qed::CreateOptions { virtual_size: size, backing, ..Default::default() };
-                args.options.iter().try_fold(start, |o, text| set_qed(o, text)).map(Self::Qed)
+                options::qed(start, &args.options).map(Self::Qed)
             }
         }
     }
 
-    fn make(&self, file: &RealFile) -> Result<()> {
+    fn make(&self, file: &Arc<dyn File>) -> Result<()> {
         match self {
-            Self::Raw { size } => file.set_len(*size).and_then(|()| file.sync()),
-            Self::Qcow2(options) => qcow2::create(file, options),
-            Self::Qed(options) => qed::create(file, options),
+            Self::Raw { size, ahead } => {
+                file.set_len(*size)?;
+                ahead.fill(&**file, 0, *size)?;
+                file.sync()
+            }
+            Self::Qcow2(options, ahead) => {
+                qcow2::create(&**file, options)?;
+                qcow2::preallocate(file.clone(), *ahead)
+            }
+            Self::Qed(options) => qed::create(&**file, options),
         }
     }
-}
-
-/// One `key=value` of `-o`, with qemu-img's names.
-fn set(mut options: qcow2::CreateOptions, text: &str) -> Result<qcow2::CreateOptions> {
-    let bad = || impossible(text);
-    match text.split_once('=') {
-        Some(("cluster_size", v)) => options.cluster_size = parse_size(v).ok_or_else(bad)?,
-        Some(("refcount_bits", v)) => options.refcount_bits = v.parse().map_err(|_| bad())?,
-        Some(("compat", "0.10" | "v2")) => options.version = 2,
-        Some(("compat", "1.1" | "v3")) => options.version = 3,
-        Some(("compat", _)) => return Err(bad()),
-        _ => return Err(unknown(text, Format::Qcow2)),
-    }
-    Ok(options)
-}
-
-/// The same for QED.
-fn set_qed(mut options: qed::CreateOptions, text: &str) -> Result<qed::CreateOptions> {
-    let bad = || impossible(text);
-    match text.split_once('=') {
-        Some(("cluster_size", v)) => options.cluster_size = parse_size(v).ok_or_else(bad)?,
-        Some(("table_size", v)) => options.table_size = v.parse().map_err(|_| bad())?,
-        _ => return Err(unknown(text, Format::Qed)),
-    }
-    Ok(options)
-}
-
-fn impossible(text: &str) -> Error {
-    usage(format!("option \"{}\" has an impossible value", Shown::new(text)))
 }
 
 /// The reference to record, and how large the backing file is.
@@ -117,15 +93,6 @@ fn backing(args: &Create, name: &OsStr) -> Result<(BackingRef, u64)> {
     let image = opening::header(&path, Some(format))?;
     let reference = BackingRef { name: name.to_owned(), format: Some(format.name().to_owned()) };
     Ok((reference, image.virtual_size(State::Active)))
-}
-
-fn unknown(option: &str, format: Format) -> Error {
-    let known = match format {
-        Format::Qcow2 => "cluster_size, compat and refcount_bits",
-        Format::Qed => "cluster_size and table_size",
-        _ => "none",
-    };
-    usage(format!("{format} option \"{}\" is not supported (known: {known})", Shown::new(option)))
 }
 
 fn usage(what: impl Into<String>) -> Error {

@@ -53,12 +53,12 @@ pub(super) struct Stopped {
 fn code(verb: Verb, kind: Kind) -> u8 {
     match (verb, kind) {
         (_, Kind::InUse) => IN_USE,
+        (_, Kind::Consent) => CONSENT,
+        (_, Kind::NoSpace) => NO_SPACE,
         (Verb::Check, Kind::Usage) => USAGE,
         (Verb::Check, _) => FAILED,
         (Verb::Compare, _) => USAGE,
         (_, Kind::Usage) => USAGE,
-        (_, Kind::Consent) => CONSENT,
-        (_, Kind::NoSpace) => NO_SPACE,
         (_, Kind::Corrupt | Kind::Unsupported | Kind::Gate) => REFUSED,
         _ => FAILED,
     }
@@ -139,5 +139,6 @@ mod tests {
         assert_eq!(code(Verb::Compare, Kind::InUse), 11);
         assert_eq!(code(Verb::Check, Kind::Corrupt), 1);
         assert_eq!(code(Verb::Check, Kind::InUse), 11);
+        assert_eq!(code(Verb::Check, Kind::Consent), 10);
     }
 }

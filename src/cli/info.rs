@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::args::Info;
 use super::out::Out;
 use super::table::{self, Lean};
-use super::{exit, opening, snapshot};
+use super::{exit, opening, snapshots};
 use crate::chain::Opener;
 use crate::error::Result;
 use crate::image::{BackingRef, Details, Image, State};
@@ -69,7 +69,7 @@ fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
         }
     }
     if !image.snapshots().is_empty() {
-        map.insert("snapshots".into(), snapshot::as_json(image.snapshots()));
+        map.insert("snapshots".into(), snapshots::as_json(image.snapshots()));
     }
     if let Some(data) = format_specific(&details) {
         map.insert("format-specific".into(), json!({ "type": image.format().name(), "data": data }));
@@ -160,7 +160,7 @@ fn describe(image: &dyn Image, path: &Path) -> Result<Vec<String>> {
     if !image.snapshots().is_empty() {
         lines.push(String::new());
         let (shown, more) = image.snapshots().split_at(image.snapshots().len().min(MAX_SNAPSHOTS));
-        lines.extend(snapshot::describe(shown));
+        lines.extend(snapshots::describe(shown));
         if !more.is_empty() {
             lines.push(format!("... and {} more; `snapshot list` has all of them", more.len()));
         }

@@ -18,13 +18,17 @@ mod figure;
 mod help;
 mod info;
 mod map;
+mod measure;
 mod open;
 mod opening;
+mod options;
 mod out;
 mod plan_json;
 mod plan_text;
 mod progress;
+mod resize;
 mod snapshot;
+mod snapshots;
 mod table;
 mod tree;
 mod values;
@@ -70,6 +74,8 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Compare(args)) => compare::run(&args, out),
         Some(Command::Cat(args)) => cat::run(&args, out),
         Some(Command::Create(args)) => create::run(&args, out),
+        Some(Command::Measure(args)) => measure::run(&args, out),
+        Some(Command::Resize(args)) => resize::run(&args, out),
         Some(Command::Commit(args)) => commit::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),

@@ -50,6 +50,23 @@ pub(super) fn header(path: &Path, format: Option<Format>) -> Result<Arc<dyn Imag
     image::open(Arc::new(RealFile::open(path, false)?), format)
 }
 
+/// What a plan for `image` needs: its absolute path, the gate, and the forest of everything that may
+/// read through it: all in its folder, and in whatever the user allowed.
+pub(super) fn herd(image: &Path, allow: &Allow) -> Result<(PathBuf, Gate, Forest)> {
+    let image = forest::absolute(image)?;
+    let gate = gate([&image], allow);
+    let mut paths = vec![image.parent().unwrap_or(Path::new("/")).to_path_buf()];
+    paths.extend(allow.allow.iter().cloned());
+    let options = ScanOptions { gate: gate.clone(), space: false };
+    let mut forest = forest::scan(&paths, &options)?;
+    if forest.find(&image).is_none() {
+        // A folder shows what looks like an image; what was named is one however it looks.
+        paths.push(image.clone());
+        forest = forest::scan(&paths, &options)?;
+    }
+    Ok((image, gate, forest))
+}
+
 /// The forest of these paths, or of the current folder.
 pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool) -> Result<Forest> {
     let here = [PathBuf::from(".")];

@@ -1,69 +1,51 @@
-//! `snapshot list`, and internal snapshots wherever they are printed.
+//! `snapshot`: listing internal snapshots, and changing them by a plan.
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use std::path::Path;
 
-use super::args::{Snapshot as Args, SnapshotAction};
+use super::args::{How, Snapshot, SnapshotAction};
 use super::out::Out;
-use super::table::{self, Lean};
-use super::{exit, opening};
-use crate::image::Snapshot;
-use crate::text::{Shown, human_size};
+use super::{change, exit, opening, snapshots};
+use crate::chain::StateSpec;
+use crate::plan::{self, SnapshotRequest};
 
-pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<u8> {
-    let SnapshotAction::List { image, json } = &args.action;
+pub(super) fn run(args: &Snapshot, out: &mut Out) -> anyhow::Result<u8> {
+    match &args.action {
+        SnapshotAction::List { image, json } => list(image, *json, out),
+        SnapshotAction::Create { image, name, how } => {
+            alter(image, &SnapshotRequest::Create { name: name.clone() }, how, out)
+        }
+        SnapshotAction::Apply { image, which, how } => {
+            alter(image, &SnapshotRequest::Apply(spec(which)), how, out)
+        }
+        SnapshotAction::Delete { image, which, how } => {
+            alter(image, &SnapshotRequest::Delete(spec(which)), how, out)
+        }
+        SnapshotAction::Rename { image, which, name, how } => {
+            alter(image, &SnapshotRequest::Rename(spec(which), name.clone()), how, out)
+        }
+    }
+}
+
+fn list(image: &Path, json: bool, out: &mut Out) -> anyhow::Result<u8> {
     let image = opening::header(image, None)?;
     match json {
-        true => out.json(&as_json(image.snapshots()))?,
+        true => out.json(&snapshots::as_json(image.snapshots()))?,
         false if image.snapshots().is_empty() && !out.quiet => out.line("no internal snapshots")?,
-        false => out.lines(describe(image.snapshots()))?,
+        false => out.lines(snapshots::describe(image.snapshots()))?,
     }
     Ok(exit::DONE)
 }
 
-/// qemu-img's keys, and the virtual size of each.
-pub(super) fn as_json(snapshots: &[Snapshot]) -> Value {
-    let one = |s: &Snapshot| {
-        let mut value = json!({
-            "id": s.id,
-            "name": s.name,
-            "vm-state-size": s.vm_state_size,
-            "date-sec": s.date_sec,
-            "date-nsec": s.date_nsec,
-            "vm-clock-sec": s.vm_clock_nsec / 1_000_000_000,
-            "vm-clock-nsec": s.vm_clock_nsec % 1_000_000_000,
-            "virtual-size": s.virtual_size,
-        });
-        if let (Some(map), Some(count)) = (value.as_object_mut(), s.icount) {
-            map.insert("icount".to_owned(), count.into());
-        }
-        value
-    };
-    snapshots.iter().map(one).collect()
+fn alter(image: &Path, request: &SnapshotRequest, how: &How, out: &mut Out) -> anyhow::Result<u8> {
+    let (image, gate, forest) = opening::herd(image, &how.allow)?;
+    let plan = plan::snapshot(&forest, &image, request, gate)?;
+    change::run(plan, &how.changing, out)
 }
 
-/// A table for people.
-pub(super) fn describe(snapshots: &[Snapshot]) -> Vec<String> {
-    if snapshots.is_empty() {
-        return Vec::new();
-    }
-    let head = ["ID", "SNAPSHOT", "TAKEN (UTC)", "SIZE", "MACHINE STATE"].map(str::to_owned).to_vec();
-    let rows = snapshots.iter().map(|s| {
-        vec![
-            Shown::new(&s.id).into_string(),
-            Shown::new(&s.name).into_string(),
-            date(s.date_sec),
-            human_size(s.virtual_size),
-            if s.vm_state_size == 0 { "none".to_owned() } else { human_size(s.vm_state_size) },
-        ]
-    });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    table::lines(&[Lean::Left, Lean::Left, Lean::Left, Lean::Right, Lean::Right], &rows)
-}
-
-fn date(seconds: u32) -> String {
-    match Timestamp::from_second(i64::from(seconds)) {
-        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => seconds.to_string(),
+/// `#ID` is an id, everything else a name; the two are never mixed up.
+fn spec(text: &str) -> StateSpec {
+    match text.strip_prefix('#') {
+        Some(id) => StateSpec::Id(id.to_owned()),
+        None => StateSpec::Name(text.to_owned()),
     }
 }

@@ -10,6 +10,7 @@
 
 mod format;
 mod model;
+mod prealloc;
 pub mod qcow2;
 pub mod qed;
 pub mod raw;
@@ -21,6 +22,8 @@ pub use model::{
     BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
     Snapshot, Space, State, Written,
 };
+
+pub use prealloc::Preallocation;
 
 use crate::error::{Error, Place, Result};
 use crate::storage::{File, read_exact_or_zero};

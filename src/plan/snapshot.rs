@@ -50,19 +50,15 @@ pub fn snapshot(forest: &Forest, image: &Path, request: &SnapshotRequest, gate: 
             (SnapshotChange::Create { name: name.clone() }, format!("snapshot {file} as {shown}"), Some(line))
         }
         SnapshotRequest::Apply(spec) => {
-            let line = format!("qemu-img snapshot -a {spec} {quoted}");
-            (
-                SnapshotChange::Apply { index: index(spec)? },
-                format!("apply snapshot {spec} to {file}"),
-                Some(line),
-            )
+            let line = by_name(spec, 'a', &quoted);
+            (SnapshotChange::Apply { index: index(spec)? }, format!("apply snapshot {spec} to {file}"), line)
         }
         SnapshotRequest::Delete(spec) => {
-            let line = format!("qemu-img snapshot -d {spec} {quoted}");
+            let line = by_name(spec, 'd', &quoted);
             (
                 SnapshotChange::Delete { index: index(spec)? },
                 format!("delete snapshot {spec} of {file}"),
-                Some(line),
+                line,
             )
         }
         SnapshotRequest::Rename(spec, name) => {
@@ -108,4 +104,12 @@ pub fn snapshot(forest: &Forest, image: &Path, request: &SnapshotRequest, gate: 
     draft.step_that_only_counts(Step::Snapshot { image: image.to_path_buf(), change })?;
     draft.verify_image(image, Format::Qcow2);
     draft.finish(title, undo, line.into_iter().collect())
+}
+
+/// qemu-img takes an id for a name and a name for an id; only a name is what it seems.
+fn by_name(spec: &StateSpec, option: char, quoted: &str) -> Option<String> {
+    match spec {
+        StateSpec::Name(name) => Some(format!("qemu-img snapshot -{option} '{}' {quoted}", Shown::new(name))),
+        _ => None,
+    }
 }

@@ -81,6 +81,15 @@ pub trait File: Send + Sync {
     /// file does not change. Where the file system cannot, zeros are written.
     fn punch(&self, offset: u64, len: u64) -> Result<()>;
 
+    /// Takes space at the file system for the range, growing the file when needed; what is there
+    /// reads as before, what is new as zeros. Where the file system cannot, holes remain.
+    fn reserve(&self, offset: u64, len: u64) -> Result<()> {
+        if self.len()? < offset.saturating_add(len) {
+            self.set_len(offset.saturating_add(len))?;
+        }
+        Ok(())
+    }
+
     /// Makes everything written so far durable, metadata included.
     fn sync(&self) -> Result<()>;
 

@@ -173,6 +173,20 @@ impl File for RealFile {
         }
     }
 
+    fn reserve(&self, offset: u64, len: u64) -> Result<()> {
+        if len == 0 || self.block_device {
+            return Ok(());
+        }
+        match rustix::io::retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), offset, len)) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let end = offset.saturating_add(len);
+                if self.len()? < end { self.set_len(end) } else { Ok(()) }
+            }
+            Err(e) => Err(self.fail("cannot reserve space", offset)(e.into())),
+        }
+    }
+
     fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(self.fail("cannot sync", 0))
     }

@@ -29,7 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         case(
             "bomb/far_data_clusters",
-            v3().words(at(4), (0..512).map(|i| (1 << 30) + (i << 32) | COPIED)).sparse(1 << 42),
+            v3().words(at(4), (0..512).map(|i| ((1 << 30) + (i << 32)) | COPIED)).sparse(1 << 42),
             corrupt("refcount 0, 1 references"),
         ),
         case(

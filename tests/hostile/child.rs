@@ -30,6 +30,8 @@ pub(crate) fn cowherd(dir: &Path, args: &[&str]) -> Answer {
     observe(command)
 }
 
+// Its own waiter thread waits for the child, with wait4, for the sake of the usage.
+#[allow(clippy::zombie_processes)]
 fn observe(mut command: Command) -> Answer {
     let mut child = command.spawn().unwrap();
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());

@@ -7,18 +7,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod busy;
+mod changing;
 mod checking;
 mod commit;
+mod creating;
 mod damage;
 mod devices;
 mod garbage;
 mod interrupt;
 mod lab;
+mod measuring;
 mod qed;
 mod qed_commit;
 mod random;
 mod reading;
 mod refuse;
+mod repairing;
 mod terminal;
 
 use std::process::ExitCode;
@@ -77,6 +81,10 @@ fn main() -> ExitCode {
     let cases = [
         reading::cases(),
         checking::cases(),
+        changing::cases(),
+        repairing::cases(),
+        creating::cases(),
+        measuring::cases(),
         commit::cases(),
         refuse::cases(),
         busy::cases(),

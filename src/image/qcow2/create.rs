@@ -52,45 +52,59 @@ impl Default for CreateOptions {
     }
 }
 
+impl CreateOptions {
+    /// Fails with [`Kind::Usage`] when the options are impossible.
+    pub fn validate(&self) -> Result<()> {
+        let usage = |what: String| Error::new(Kind::Usage, what);
+        let bits = self.cluster_size.trailing_zeros();
+        if !self.cluster_size.is_power_of_two() || !(MIN_CLUSTER_BITS..=MAX_CLUSTER_BITS).contains(&bits) {
+            return Err(usage(format!(
+                "cluster size {} is not a power of two from 512 to 2M",
+                self.cluster_size
+            )));
+        }
+        if !self.refcount_bits.is_power_of_two() || self.refcount_bits > 64 {
+            return Err(usage(format!(
+                "refcount width {} is not a power of two up to 64",
+                self.refcount_bits
+            )));
+        }
+        match self.version {
+            2 if self.refcount_bits != 16 => return Err(usage("version 2 has 16-bit refcounts only".into())),
+            2 | 3 => {}
+            other => return Err(usage(format!("version {other} is not 2 or 3"))),
+        }
+        if self.version == 2 && (self.extended_l2 || self.zstd || self.lazy_refcounts) {
+            return Err(usage("version 2 has no subclusters, zstd or lazy refcounts".into()));
+        }
+        if self.extended_l2 && bits < 14 {
+            return Err(usage("subclusters need clusters of at least 16K".into()));
+        }
+        if self.l1_entries().saturating_mul(8) > MAX_L1_BYTES {
+            return Err(usage(format!(
+                "{} bytes are too many for clusters of {} bytes",
+                self.virtual_size, self.cluster_size
+            )));
+        }
+        Ok(())
+    }
+
+    /// L1 entries of a disk of this size.
+    fn l1_entries(&self) -> u64 {
+        let entry = if self.extended_l2 { 16 } else { 8 };
+        div_up(align_up(self.virtual_size, 512), self.cluster_size / entry * self.cluster_size)
+    }
+}
+
 /// Writes an empty image into `file`, which must be empty, and syncs it.
 ///
 /// Fails with [`Kind::Usage`] when the options are impossible.
 pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
-    let usage = |what: String| Error::new(Kind::Usage, what);
+    options.validate()?;
     let bits = options.cluster_size.trailing_zeros();
-    if !options.cluster_size.is_power_of_two() || !(MIN_CLUSTER_BITS..=MAX_CLUSTER_BITS).contains(&bits) {
-        return Err(usage(format!(
-            "cluster size {} is not a power of two from 512 to 2M",
-            options.cluster_size
-        )));
-    }
-    if !options.refcount_bits.is_power_of_two() || options.refcount_bits > 64 {
-        return Err(usage(format!(
-            "refcount width {} is not a power of two up to 64",
-            options.refcount_bits
-        )));
-    }
-    match options.version {
-        2 if options.refcount_bits != 16 => return Err(usage("version 2 has 16-bit refcounts only".into())),
-        2 | 3 => {}
-        other => return Err(usage(format!("version {other} is not 2 or 3"))),
-    }
-    if options.version == 2 && (options.extended_l2 || options.zstd || options.lazy_refcounts) {
-        return Err(usage("version 2 has no subclusters, zstd or lazy refcounts".into()));
-    }
-    if options.extended_l2 && bits < 14 {
-        return Err(usage("subclusters need clusters of at least 16K".into()));
-    }
     let size = align_up(options.virtual_size, 512);
-    let entry = if options.extended_l2 { 16 } else { 8 };
-    let l1_entries = div_up(size, (options.cluster_size / entry) << bits);
-    let l1_bytes = l1_entries.saturating_mul(8);
-    if l1_bytes > MAX_L1_BYTES {
-        return Err(usage(format!(
-            "{size} bytes are too many for clusters of {} bytes",
-            options.cluster_size
-        )));
-    }
+    let l1_entries = options.l1_entries();
+    let l1_bytes = l1_entries * 8;
     let order = options.refcount_bits.trailing_zeros();
     let layout = Layout::new(options.cluster_size, order, div_up(l1_bytes, options.cluster_size).max(1));
 

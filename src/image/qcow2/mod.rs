@@ -14,6 +14,8 @@
 //! | `check` | the verdict |
 //! | `space` | bytes that only one state holds |
 //! | `create` | a new image |
+//! | `prealloc` | everything mapped ahead |
+//! | `measure` | how large an image would become |
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
@@ -38,7 +40,9 @@ mod extensions;
 mod flip;
 mod header;
 mod image;
+mod measure;
 mod pack;
+mod prealloc;
 mod refcounts;
 mod refupdate;
 mod relink;
@@ -55,6 +59,8 @@ mod writer;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
 pub use image::Qcow2;
+pub use measure::{Measure, measure};
+pub use prealloc::preallocate;
 pub use relink::relink;
 pub(crate) use repair::repair;
 pub use writer::Writer;

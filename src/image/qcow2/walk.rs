@@ -50,20 +50,19 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
     let share = visits.len().div_ceil(threads).max(1);
-    if threads == 1 {
-        out.merge(walk_tables(image, len, &visits)?);
-        let refcounts = Refcounts::open(&image.file, &image.header)?;
-        out.blocks(image, len, &refcounts);
-        return Ok(out);
-    }
-    let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
-        let walkers: Vec<_> =
-            visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
-        walkers
-            .into_iter()
-            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
+    let parts: Vec<Result<Walked>> = match threads {
+        // Small images are many; a thread costs more than their whole walk.
+        1 => vec![walk_tables(image, len, &visits)],
+        _ => std::thread::scope(|scope| {
+            let start = |part| scope.spawn(move || walk_tables(image, len, part));
+            let walkers: Vec<_> = visits.chunks(share).map(start).collect();
+            let join = |w: std::thread::ScopedJoinHandle<'_, _>| match w.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            walkers.into_iter().map(join).collect()
+        }),
+    };
     for part in parts {
         out.merge(part?);
     }

@@ -21,7 +21,7 @@ use super::snapshots;
 use super::tables::{Words, read_l2};
 use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{State, Target, Written};
+use crate::image::{State, Written};
 use crate::storage::File;
 use crate::units::{Guest, align_up, div_up};
 
