@@ -187,7 +187,13 @@ impl<'a> Draft<'a> {
 
     /// Adds a step that changes one image by itself. What cannot be written is a hazard.
     pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
-        let is_exact = matches!(&step, Step::Compact { format: Format::Qed, .. });
+        // QED clusters are moved the same way whether anything is written or not.
+        let is_exact = matches!(
+            &step,
+            Step::Compact { format: Format::Qed, .. }
+                | Step::Repair { format: Format::Qed, .. }
+                | Step::Resize { format: Format::Qed, .. }
+        );
         match rehearse::alone(&step, &self.opener()) {
             Ok(Some((path, id, written))) => {
                 self.meter.wrote(&path, id, written)?;
