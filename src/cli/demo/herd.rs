@@ -79,13 +79,21 @@ const HERD: &[Sketch] = &[
         name: "imageB.qcow2",
         format: QCOW2,
         backing: Some(("imageA.qcow2", QCOW2)),
-        history: &[Write(2, 4), Take("sn0", 6), Write(20, 6), Take("sn1", 4), Write(3, 2), Zero(8, 2)],
+        history: &[
+            Write(2, 4),
+            Take("sn0", 6),
+            Write(3, 6),
+            Take("sn1", 4),
+            Write(6, 2),
+            Zero(8, 2),
+            Write(20, 6),
+        ],
     },
     Sketch {
         name: "imageC.qcow2",
         format: QCOW2,
         backing: Some(("imageB.qcow2", QCOW2)),
-        history: &[Write(12, 4), Take("sn0", 1), Write(22, 8)],
+        history: &[Write(12, 4), Take("sn0", 1), Write(13, 2), Write(22, 8)],
     },
 ];
 
