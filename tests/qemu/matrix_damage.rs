@@ -70,7 +70,7 @@ pub(crate) fn damage(lab: &Lab, random: &mut Random, shape: &Shape) -> String {
     let (new, how) = match random.below(3) {
         0 => (old ^ 1 << 63, "COPIED flag"),
         1 => (0, "forgotten"),
-        _ => (1 << 63 | random.below(clusters) * shape.cluster, "points elsewhere"),
+        _ => ((1 << 63) | (random.below(clusters) * shape.cluster), "points elsewhere"),
     };
     patient.put(at, new);
     format!("L2 entry at {at:#x}, {old:#x}: {how}, {new:#x}")
