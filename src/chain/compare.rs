@@ -1,6 +1,6 @@
 //! Comparing two views: by identity first, by content only where identity does not decide.
 
-use super::View;
+use super::{Cursor, View};
 use crate::error::{Error, Kind, Result};
 use crate::image::ExtentKind;
 use crate::storage::FileId;
@@ -45,11 +45,11 @@ struct Run {
     place: Option<(FileId, ExtentKind)>,
 }
 
-fn run_at(view: &View, at: u64, max: u64) -> Result<Run> {
+fn run_at(view: &View, cursor: &mut Cursor<'_>, at: u64, max: u64) -> Result<Run> {
     if at >= view.size() {
         return Ok(Run { len: max, zero: true, place: None });
     }
-    let extent = view.extent_at(Guest(at), max)?;
+    let extent = cursor.extent_at(Guest(at), max)?;
     let file = view.layers()[extent.depth].image.file().id();
     Ok(Run { len: extent.len, zero: extent.reads_zero(), place: Some((file, extent.kind)) })
 }
@@ -62,13 +62,14 @@ pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool) -> Res
     let mut out =
         Comparison { difference: None, compared_bytes: 0, shared_bytes: 0, sizes: (a.size(), b.size()) };
     let (mut left, mut right) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let (mut cursor_a, mut cursor_b) = (a.cursor(), b.cursor());
     let mut at = 0;
     while at < end {
         if !progress(at) {
             return Err(Error::new(Kind::Cancelled, "comparison stopped"));
         }
-        let run_a = run_at(a, at, end - at)?;
-        let run_b = run_at(b, at, end - at)?;
+        let run_a = run_at(a, &mut cursor_a, at, end - at)?;
+        let run_b = run_at(b, &mut cursor_b, at, end - at)?;
         let mut len = run_a.len.min(run_b.len);
         if shared(&run_a, &run_b).is_some() {
             out.shared_bytes += len;

@@ -2,10 +2,12 @@
 //!
 //! An image can name any file of the host as its backing file; whoever wrote the image may not be
 //! allowed to read it. By default only regular files below the folders that the user named, and
-//! the folder of the image itself, are opened. `json:` and `protocol:` names are never interpreted.
+//! the folder of the image itself, are opened; a block device only when it was allowed by its own
+//! name. `json:` and `protocol:` names are never interpreted.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
@@ -43,7 +45,7 @@ impl Gate {
     }
 
     /// Where the backing name `name` of the image at `referrer` leads: the real path of an existing
-    /// regular file that the gate allows.
+    /// regular file that the gate allows, or of a block device that it allows by name.
     ///
     /// Fails with [`Kind::Gate`] when the name is not a plain file name or leads outside, and with
     /// [`Kind::NotFound`] when there is no such file.
@@ -67,10 +69,18 @@ impl Gate {
         })?;
         let outside =
             |why: &str| Error::new(Kind::Gate, format!("backing file \"{shown}\" {why}")).at(referrer);
+        let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
+        if meta.file_type().is_block_device() {
+            // A folder of devices is never enough: somebody must have meant this one.
+            return match self.roots.contains(&real) {
+                true => Ok(real),
+                false => Err(outside("is a block device that was not named")
+                    .remedy(format!("allow it with --allow {}", Shown::path(&real)))),
+            };
+        }
         if ["/proc", "/dev", "/sys"].iter().any(|p| real.starts_with(p)) {
             return Err(outside("is not a file of an ordinary file system"));
         }
-        let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
         if !meta.is_file() {
             return Err(outside("is not a regular file"));
         }

@@ -8,6 +8,7 @@
 //! This floor never writes.
 
 mod compare;
+mod cursor;
 mod gate;
 mod open;
 mod runs;
@@ -15,8 +16,9 @@ mod spec;
 mod view;
 
 pub use compare::{Comparison, Difference, Shared, compare};
+pub use cursor::{Cursor, Extents};
 pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};
 pub use spec::{StateSpec, ViewSpec};
-pub use view::{Extents, View, ViewExtent};
+pub use view::{View, ViewExtent};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Layer;
-use crate::error::{Error, Kind, Place, Result};
+use super::{Cursor, Extents, Layer};
+use crate::error::{Error, Place, Result};
 use crate::image::{Extent, ExtentKind, State};
 use crate::units::Guest;
 
@@ -39,7 +39,7 @@ impl ViewExtent {
         matches!(self.kind, ExtentKind::Zero { .. } | ExtentKind::Unallocated)
     }
 
-    fn joins(&self, next: &Self) -> bool {
+    pub(super) fn joins(&self, next: &Self) -> bool {
         let contiguous = match self.kind {
             ExtentKind::Compressed { .. } => false,
             kind => kind.advance(self.len) == next.kind,
@@ -69,40 +69,26 @@ impl View {
     }
 
     /// The state of the layer at `depth`: that of the view on top, active below.
-    fn state_at(&self, depth: usize) -> State {
+    pub(super) fn state_at(&self, depth: usize) -> State {
         if depth == 0 { self.state } else { State::Active }
     }
 
     /// The runs between `from` and `to` (cut at the size of the view), coalesced.
     pub fn extents(&self, from: u64, to: u64) -> Extents<'_> {
-        Extents { view: self, at: from, end: to.min(self.size()), held: None, failed: false }
+        Extents::new(self, from, to)
     }
 
-    /// One run at `at`, at most `max` bytes, not coalesced.
+    /// For walking this view run by run.
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(self)
+    }
+
+    /// One run at `at`, at most `max` bytes, not coalesced. For more than one use
+    /// [`cursor`](Self::cursor).
     ///
     /// A backing file shorter than its overlay answers nothing beyond its end: zeros, as in QEMU.
     pub fn extent_at(&self, at: Guest, max: u64) -> Result<ViewExtent> {
-        let mut len = max.min(self.size().saturating_sub(at.0));
-        for (depth, layer) in self.layers.iter().enumerate() {
-            let state = self.state_at(depth);
-            let size = layer.image.virtual_size(state);
-            if at.0 >= size {
-                return Ok(ViewExtent { start: at, len, depth, kind: ExtentKind::Zero { host: None } });
-            }
-            let ends_inside = size - at.0 < len;
-            let Extent { len: run, kind, .. } =
-                layer.image.extent_at(state, at, len.min(size - at.0)).at(&layer.path)?;
-            if run == 0 {
-                return Err(Error::new(Kind::Internal, "an image answered with an empty run").at(&layer.path));
-            }
-            if kind.is_allocated() {
-                return Ok(ViewExtent { start: at, len: run.min(len), depth, kind });
-            }
-            len = len.min(run);
-            debug_assert!(len > 0 || ends_inside);
-        }
-        let depth = self.layers.len() - 1;
-        Ok(ViewExtent { start: at, len, depth, kind: ExtentKind::Unallocated })
+        self.cursor().extent_at(at, max)
     }
 
     /// Whether the top image itself (not a backing file) decides what is read at `at`, and for how
@@ -117,8 +103,9 @@ impl View {
     pub fn read_at(&self, at: Guest, buf: &mut [u8]) -> Result<usize> {
         let end = at.0.saturating_add(buf.len() as u64).min(self.size());
         let mut pos = at.0;
+        let mut cursor = self.cursor();
         while pos < end {
-            let extent = self.extent_at(Guest(pos), end - pos)?;
+            let extent = cursor.extent_at(Guest(pos), end - pos)?;
             let from = (pos - at.0) as usize;
             let part = &mut buf[from..from + extent.len as usize];
             self.read_extent(&extent, 0, part)?;
@@ -141,41 +128,5 @@ impl View {
         }
         let run = Extent { start: extent.start, len: extent.len, kind: extent.kind };
         layer.image.read(&run, skip, buf).at(&layer.path)
-    }
-}
-
-/// Runs of a view in guest order. Stops after the first error.
-pub struct Extents<'a> {
-    view: &'a View,
-    at: u64,
-    end: u64,
-    held: Option<ViewExtent>,
-    failed: bool,
-}
-
-impl Iterator for Extents<'_> {
-    type Item = Result<ViewExtent>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.failed && self.at < self.end {
-            match self.view.extent_at(Guest(self.at), self.end - self.at) {
-                Err(e) => {
-                    self.failed = true;
-                    return Some(Err(e));
-                }
-                Ok(run) => {
-                    self.at = run.end();
-                    match &mut self.held {
-                        Some(held) if held.joins(&run) => held.len += run.len,
-                        held => {
-                            if let Some(done) = held.replace(run) {
-                                return Some(Ok(done));
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        if self.failed { None } else { self.held.take().map(Ok) }
     }
 }

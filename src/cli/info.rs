@@ -14,6 +14,9 @@ use crate::image::{BackingRef, Details, Image, State};
 use crate::storage::{Holder, LockState, probe_locks};
 use crate::text::{Shown, human_size};
 
+/// Snapshots shown to people.
+const MAX_SNAPSHOTS: usize = 1000;
+
 pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
     if !args.chain {
         let image = opening::header(&args.image, args.format)?;
@@ -156,7 +159,11 @@ fn describe(image: &dyn Image, path: &Path) -> Result<Vec<String>> {
     let mut lines = table::lines(&[Lean::Left, Lean::Left], &rows);
     if !image.snapshots().is_empty() {
         lines.push(String::new());
-        lines.extend(snapshots::describe(image.snapshots()));
+        let (shown, more) = image.snapshots().split_at(image.snapshots().len().min(MAX_SNAPSHOTS));
+        lines.extend(snapshots::describe(shown));
+        if !more.is_empty() {
+            lines.push(format!("... and {} more; `snapshot list` has all of them", more.len()));
+        }
     }
     Ok(lines)
 }

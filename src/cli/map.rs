@@ -122,11 +122,12 @@ fn each(view: &View, mut emit: impl FnMut(&Entry) -> anyhow::Result<()>) -> anyh
 /// Every run by itself: a view's own joining would hide where a short backing file ends.
 fn entries(view: &View) -> impl Iterator<Item = Result<Entry>> + '_ {
     let mut at = 0;
+    let mut cursor = view.cursor();
     std::iter::from_fn(move || {
         if at >= view.size() {
             return None;
         }
-        let run = view.extent_at(Guest(at), view.size() - at);
+        let run = cursor.extent_at(Guest(at), view.size() - at);
         // An error ends the walk.
         at = run.as_ref().map_or(u64::MAX, ViewExtent::end);
         Some(run.map(|run| Entry::of(view, &run)))

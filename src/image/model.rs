@@ -265,12 +265,17 @@ impl CheckReport {
 
     /// Counts and records one finding.
     pub fn add(&mut self, severity: Severity, offset: u64, message: impl Into<String>) {
+        self.add_with(severity, offset, || message.into());
+    }
+
+    /// The same; the sentence is only made when there is room for it.
+    pub fn add_with(&mut self, severity: Severity, offset: u64, message: impl FnOnce() -> String) {
         match severity {
             Severity::Leak => self.leaks += 1,
             Severity::Corruption => self.corruptions += 1,
         }
         if self.findings.len() < Self::MAX_FINDINGS {
-            self.findings.push(Finding { severity, message: message.into(), offset });
+            self.findings.push(Finding { severity, message: message(), offset });
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Moving bytes between files as cheaply as the kernel allows.
 
+use std::ops::Range;
+
 use rustix::io::Errno;
 
 use super::File;
@@ -66,6 +68,33 @@ pub fn read_exact_or_zero(file: &dyn File, offset: u64, buf: &mut [u8]) -> Resul
     let n = file.read_at(offset, buf)?;
     buf[n..].fill(0);
     Ok(())
+}
+
+/// Whether the file holds no data from `offset` to `offset + len`: a hole, or beyond the end. Asks
+/// the file system only, so that a sparse file costs no more time than the data it really has.
+pub fn is_hole(file: &dyn File, offset: u64, len: u64) -> Result<bool> {
+    Ok(file.data_range(offset)?.is_none_or(|data| data.start >= offset.saturating_add(len)))
+}
+
+/// Reads like [`read_exact_or_zero`] into a buffer that is all zeros already, leaving holes alone.
+/// Says which parts of the buffer were read.
+pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<Vec<Range<usize>>> {
+    let mut read = Vec::new();
+    let end = offset.saturating_add(buf.len() as u64);
+    let mut at = offset;
+    while at < end
+        && let Some(data) = file.data_range(at)?
+    {
+        let (start, stop) = (data.start.max(at), data.end.min(end));
+        if start >= stop {
+            break;
+        }
+        let part = (start - offset) as usize..(stop - offset) as usize;
+        read_exact_or_zero(file, start, &mut buf[part.clone()])?;
+        read.push(part);
+        at = stop;
+    }
+    Ok(read)
 }
 
 /// Copies `len` bytes from `src` to `dst`.

@@ -23,6 +23,7 @@ mod matrix_shape;
 mod matrix_steps;
 mod measuring;
 mod qed;
+mod qed_commit;
 mod random;
 mod reading;
 mod refuse;
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
         matrix::cases(),
         terminal::cases(),
         qed::cases(),
+        qed_commit::cases(),
         devices::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();

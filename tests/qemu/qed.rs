@@ -4,116 +4,31 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use cowherd::image::Repair;
+use cowherd::chain::Gate;
+use cowherd::forest::{Forest, ScanOptions, scan};
 use cowherd::image::qed::repair;
-use cowherd::image::{self, Format};
+use cowherd::image::{self, Format, Repair};
+use cowherd::job::{Job, Options};
+use cowherd::plan::{self, HazardKind, Plan};
 use cowherd::storage::{File, RealFile};
 use cowherd::units::Guest;
 
-use crate::commit::{PLAIN, Trial, layer, run};
 use crate::lab::{Lab, Random, assert_same};
+use crate::qed_commit::{patch, qed};
 use crate::{Case, case};
 
 const MIB: u64 = 1 << 20;
 
-const TRIALS: &[(&str, Trial)] = &[
-    ("base", Trial { make: base, base: "l1.qed", ..PLAIN }),
-    ("base_and_siblings", Trial { make: siblings, base: "l1.qed", ..PLAIN }),
-    ("top", Trial { make: top, top: "l2.qed", relinked: &["l3.qcow2"], ..PLAIN }),
-    ("top_is_leaf", Trial { make: leaf, top: "l2.qed", trashed: false, relinked: &[], ..PLAIN }),
-    ("child", Trial { make: child, relinked: &["l3.qed"], ..PLAIN }),
-    ("everywhere", Trial { make: all, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
-    ("raw_base", Trial { make: over_raw, top: "l2.qed", base: "l1.img", relinked: &["l3.qed"], ..PLAIN }),
-    ("sizes", Trial { make: sizes, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
-    ("short_middle", Trial { make: short, top: "l2.qed", base: "l1.qed", relinked: &["l3.qed"], ..PLAIN }),
-    ("not_closed_cleanly", Trial { make: dirty, base: "l1.qed", ..PLAIN }),
-];
-
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases: Vec<_> =
-        TRIALS.iter().map(|(name, trial)| case(format!("qed::commit::{name}"), move || run(trial))).collect();
+    let mut cases = Vec::new();
     cases.push(case("qed::create_makes_what_qemu_makes", create));
     cases.push(case("qed::create_refuses_what_qemu_cannot_open", create_refused));
     cases.push(case("qed::in_turns_with_qemu", in_turns));
     cases.push(case("qed::leaks_are_reclaimed", leaks));
     cases.push(case("qed::killed_in_a_write", killed));
     cases.push(case("qed::lost_clusters", lost));
+    cases.push(case("qed::resized", resized));
     cases
-}
-
-/// A QED layer, like those of the other formats.
-fn qed(lab: &Lab, name: &str, below: Option<(&str, &str)>, options: &str, size: u64, seed: u64) {
-    let options = if options.is_empty() { String::new() } else { format!("-o {options}") };
-    let backing = below.map_or_else(String::new, |(file, format)| format!("-b {file} -F {format}"));
-    lab.img(&format!("create -q -f qed {options} {backing} {name} {size}"));
-    lab.scribble(name, "qed", size, seed, 14);
-}
-
-fn base(lab: &Lab) {
-    qed(lab, "l0.qed", None, "", 4 * MIB, 1);
-    qed(lab, "l1.qed", Some(("l0.qed", "qed")), "", 4 * MIB, 2);
-    layer(lab, "l2.qcow2", Some(("l1.qed", "qed")), "", 4 * MIB, 3, 14);
-    layer(lab, "l3.qcow2", Some(("l2.qcow2", "qcow2")), "", 4 * MIB, 4, 8);
-}
-
-fn siblings(lab: &Lab) {
-    base(lab);
-    qed(lab, "side.qed", Some(("l1.qed", "qed")), "cluster_size=4k,table_size=2", 4 * MIB, 5);
-    qed(lab, "wide.qed", Some(("l1.qed", "qed")), "cluster_size=1M,table_size=16", 5 * MIB, 6);
-    layer(lab, "nephew.qcow2", Some(("side.qed", "qed")), "", 4 * MIB, 7, 4);
-    lab.img("snapshot -c sn0 nephew.qcow2");
-    layer(lab, "other.qcow2", Some(("l1.qed", "qed")), "", 4 * MIB, 8, 4);
-}
-
-fn top(lab: &Lab) {
-    layer(lab, "l1.qcow2", None, "", 4 * MIB, 10, 14);
-    qed(lab, "l2.qed", Some(("l1.qcow2", "qcow2")), "cluster_size=16k", 4 * MIB, 11);
-    layer(lab, "l3.qcow2", Some(("l2.qed", "qed")), "", 4 * MIB, 12, 8);
-}
-
-fn leaf(lab: &Lab) {
-    layer(lab, "l1.qcow2", None, "", 4 * MIB, 13, 14);
-    qed(lab, "l2.qed", Some(("l1.qcow2", "qcow2")), "", 4 * MIB, 14);
-}
-
-fn child(lab: &Lab) {
-    layer(lab, "l1.qcow2", None, "", 4 * MIB, 15, 14);
-    layer(lab, "l2.qcow2", Some(("l1.qcow2", "qcow2")), "", 4 * MIB, 16, 14);
-    qed(lab, "l3.qed", Some(("l2.qcow2", "qcow2")), "", 4 * MIB, 17);
-}
-
-fn all(lab: &Lab) {
-    qed(lab, "l1.qed", None, "cluster_size=4k,table_size=2", 4 * MIB, 20);
-    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 4 * MIB, 21);
-    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "cluster_size=8k,table_size=16", 4 * MIB, 22);
-    qed(lab, "side.qed", Some(("l1.qed", "qed")), "cluster_size=256k,table_size=2", 4 * MIB, 23);
-}
-
-fn over_raw(lab: &Lab) {
-    lab.img("create -q -f raw l1.img 4M");
-    lab.scribble("l1.img", "raw", 4 * MIB, 30, 14);
-    qed(lab, "l2.qed", Some(("l1.img", "raw")), "", 4 * MIB, 31);
-    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 4 * MIB, 32);
-    qed(lab, "side.qed", Some(("l1.img", "raw")), "", 4 * MIB, 33);
-}
-
-fn sizes(lab: &Lab) {
-    qed(lab, "l1.qed", None, "", 2 * MIB + 512, 40);
-    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 4 * MIB + 1024, 41);
-    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 6 * MIB, 42);
-    qed(lab, "side.qed", Some(("l1.qed", "qed")), "", 5 * MIB, 43);
-}
-
-fn short(lab: &Lab) {
-    qed(lab, "l1.qed", None, "", 4 * MIB, 50);
-    qed(lab, "l2.qed", Some(("l1.qed", "qed")), "", 2 * MIB + 512, 51);
-    qed(lab, "l3.qed", Some(("l2.qed", "qed")), "", 4 * MIB, 52);
-}
-
-/// A base that was killed in a write, sound as it happens.
-fn dirty(lab: &Lab) {
-    base(lab);
-    patch(lab, "l1.qed", 16, 1 | 2);
 }
 
 fn word(lab: &Lab, name: &str, at: u64) -> u64 {
@@ -122,13 +37,20 @@ fn word(lab: &Lab, name: &str, at: u64) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-fn patch(lab: &Lab, name: &str, at: u64, value: u64) {
-    let file = OpenOptions::new().write(true).open(lab.path(name)).unwrap();
-    file.write_all_at(&value.to_le_bytes(), at).unwrap();
-}
-
 fn open(lab: &Lab, name: &str) -> Arc<dyn File> {
     Arc::new(RealFile::open(&lab.path(name), true).unwrap())
+}
+
+/// Plans and does it; the figures of a QED plan are exact.
+fn job(lab: &Lab, plan: impl FnOnce(&Forest, Gate) -> cowherd::error::Result<Plan>) {
+    let gate = Gate::for_paths([lab.dir()]);
+    let forest = scan(&[lab.dir()], &ScanOptions { gate: gate.clone(), space: false }).unwrap();
+    let plan = plan(&forest, gate).unwrap();
+    let cost = plan.cost;
+    let options = Options { accepted: vec![HazardKind::NoUndo], ..Options::default() };
+    let report = Job::start(plan, options).unwrap().wait().unwrap();
+    assert!(cost.exact);
+    assert_eq!((report.written_bytes, report.freed_bytes), (cost.write_bytes, cost.freed_bytes));
 }
 
 fn create() {
@@ -223,8 +145,7 @@ fn leaks() {
     let expected = lab.bytes("a.qed", None);
     let len = std::fs::metadata(lab.path("a.qed")).unwrap().len();
     assert_eq!(lab.try_tool("qemu-img", &["check", "-r", "all", "a.qed"]).status.code(), Some(3));
-    let planned = repair(open(&lab, "a.qed"), Repair::Leaks, true).unwrap();
-    assert_eq!(repair(open(&lab, "a.qed"), Repair::Leaks, false).unwrap(), planned);
+    job(&lab, |forest, gate| plan::repair(forest, &lab.path("a.qed"), Repair::Leaks, gate));
     assert!(lost > 20);
     assert_eq!(std::fs::metadata(lab.path("a.qed")).unwrap().len(), len - lost * 4096);
     lab.assert_clean();
@@ -273,4 +194,18 @@ fn lost_tail(cut: u64) {
     lab.io("a.qed", "qed", &["write -q -P 1 0 4k".into()]);
     lab.assert_clean();
     assert_same("repaired by both", &lab.bytes("a.qed", None), &lab.bytes("b.qed", None));
+}
+
+/// Longer and shorter again, over a base that is longer than both.
+fn resized() {
+    let lab = Lab::new();
+    qed(&lab, "base.qed", None, "", 6 * MIB, 90);
+    qed(&lab, "a.qed", Some(("base.qed", "qed")), "cluster_size=64k", 2 * MIB + 512, 91);
+    let mut expected = lab.bytes("a.qed", None);
+    for size in [5 * MIB + 1024, 7 * MIB, MIB + 512, 3 * MIB] {
+        job(&lab, |forest, gate| plan::resize(forest, &lab.path("a.qed"), size, true, gate));
+        expected.resize(size as usize, 0);
+        lab.assert_clean();
+        assert_same(&format!("{size}"), &lab.bytes("a.qed", None), &expected);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::extensions::BITMAPS;
 use super::image::Qcow2;
-use super::tables::be_words;
+use super::tables::read_words;
 use crate::error::{Error, Result};
 use crate::storage::read_exact_or_zero;
 use crate::units::align_up;
@@ -10,6 +10,8 @@ use crate::units::align_up;
 const MAX_BITMAPS: u32 = 65535;
 const MAX_DIRECTORY: u64 = 64 << 20;
 const MAX_TABLE: u64 = 64 << 20;
+/// QEMU's limit.
+const MAX_NAME: usize = 1023;
 const FIXED: usize = 24;
 
 /// Where the bitmap structures lie.
@@ -53,7 +55,8 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         };
         let name_len = usize::from(u16::from_be_bytes([name_len[0], name_len[1]]));
         let name_at = FIXED + extra as usize;
-        let name = entry.get(name_at..name_at + name_len).ok_or_else(bad)?;
+        let name = entry.get(name_at..name_at + name_len).filter(|_| name_len <= MAX_NAME);
+        let name = name.ok_or_else(bad)?;
         let bytes = u64::from(entries) * 8;
         if bytes > MAX_TABLE || table.saturating_add(bytes) > len.saturating_add(image.header.cluster_size())
         {
@@ -66,14 +69,16 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
 }
 
 impl Bitmap {
-    /// Host offsets of the clusters its table refers to.
+    /// Its table; see [`cluster`] for what an entry means.
     pub(super) fn clusters(&self, image: &Qcow2) -> Result<Vec<u64>> {
-        let mut raw = vec![0; self.table.1 as usize];
-        read_exact_or_zero(&*image.file, self.table.0, &mut raw)?;
-        // Bits 9 to 55 are the offset; bit 0 alone means all ones or all zeros.
-        let offsets = be_words(&raw).into_iter().map(|e| e & 0x00ff_ffff_ffff_fe00);
-        Ok(offsets.filter(|o| *o != 0).collect())
+        read_words(&*image.file, self.table.0, (self.table.1 / 8) as usize)
     }
+}
+
+/// The host cluster that a table entry refers to. Bits 9 to 55 are the offset; bit 0 alone means all
+/// ones or all zeros.
+pub(super) fn cluster(entry: u64) -> Option<u64> {
+    Some(entry & 0x00ff_ffff_ffff_fe00).filter(|offset| *offset != 0)
 }
 
 fn be32(b: &[u8], at: usize) -> Option<u32> {

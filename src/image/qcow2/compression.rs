@@ -6,6 +6,8 @@ use super::header::Header;
 use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 
+/// Memory a zstd stream may ask for: far more than the largest cluster.
+const MAX_WINDOW_BITS: u32 = 23;
 /// QEMU inflates with a window of 4 KiB, so nothing may refer further back.
 const WINDOW_BITS: u8 = 12;
 const ZSTD_LEVEL: i32 = 3;
@@ -48,6 +50,9 @@ fn deflate(input: &[u8], out: &mut [u8]) -> bool {
 
 fn zstd(input: &[u8], out: &mut [u8]) -> bool {
     let mut context = zstd_safe::DCtx::create();
+    if context.set_parameter(zstd_safe::DParameter::WindowLogMax(MAX_WINDOW_BITS)).is_err() {
+        return false;
+    }
     let mut source = zstd_safe::InBuffer::around(input);
     let len = out.len();
     let mut sink = zstd_safe::OutBuffer::around(out);

@@ -8,7 +8,8 @@ pub(super) const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Plain zero flag, version 3 without subclusters.
 const ZERO: u64 = 1;
-const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
+/// Bits of an L1 or plain L2 entry that are an offset.
+pub(super) const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
 
 /// Subcluster bitmap of a cluster that is wholly data.
 pub(super) const ALL_ALLOCATED: u64 = u32::MAX as u64;

@@ -1,11 +1,12 @@
 //! The [`Image`] that everybody else sees.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::entry::Entry;
+use super::entry::{Entry, OFFSET_MASK, l2_offset};
 use super::extensions::{self, DATA_FILE, Extensions};
 use super::header::{COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
-use super::tables::{L1, L1Place, L2, L2Cache};
+use super::tables::{L1, L1Cache, L1Place, L2, L2Cache};
 use super::{bitmaps, check, compression, snapshots, space};
 use crate::error::{Error, Result};
 use crate::image::{
@@ -13,6 +14,9 @@ use crate::image::{
 };
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
+
+/// Bitmaps listed by name.
+const MAX_LISTED: usize = 1000;
 
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
@@ -22,8 +26,7 @@ pub struct Qcow2 {
     pub(super) table: Vec<snapshots::Entry>,
     shown: Vec<Snapshot>,
     backing: Option<BackingRef>,
-    active: L1,
-    saved: Vec<L1>,
+    l1: L1Cache,
     cache: L2Cache,
 }
 
@@ -34,10 +37,8 @@ impl Qcow2 {
         let extensions = Extensions::read(&*file, &header)?;
         let backing = extensions::backing(&*file, &header, &extensions)?;
         let table = snapshots::read(&*file, &header)?;
-        let place = |offset, entries| L1::at(L1Place { offset, entries });
         Ok(Self {
-            active: place(header.l1_offset, header.l1_size),
-            saved: table.iter().map(|s| place(s.l1_offset, s.l1_size)).collect(),
+            l1: L1Cache::default(),
             shown: table.iter().map(|s| s.shown.clone()).collect(),
             cache: L2Cache::default(),
             file,
@@ -60,17 +61,40 @@ impl Qcow2 {
     }
 
     /// The L1 table of a state.
-    pub(super) fn l1(&self, state: State) -> Result<&[u64]> {
-        let l1 = match state {
-            State::Active => Some(&self.active),
-            State::Snapshot(index) => self.saved.get(index),
-        };
-        l1.ok_or_else(|| Error::corrupt("no such snapshot"))?.load(&*self.file, &self.header)
+    pub(super) fn l1(&self, state: State) -> Result<Arc<L1>> {
+        if matches!(state, State::Snapshot(index) if index >= self.table.len()) {
+            return Err(Error::corrupt("no such snapshot"));
+        }
+        self.l1.load(&*self.file, &self.header, self.l1_place(state))
     }
 
-    /// The L2 table behind an L1 entry.
-    pub(super) fn l2(&self, l1_entry: u64) -> Result<Option<L2>> {
-        self.cache.load(&*self.file, &self.header, l1_entry)
+    /// The L2 table behind an L1 entry, `None` when there is none or it maps nothing. A table that
+    /// is something else as well is refused.
+    fn l2(&self, l1: &L1, index: usize) -> Result<Option<L2>> {
+        let place = |e: Error| e.offset(l1.entry_at(index));
+        let entry = l1.get(index).copied().unwrap_or(0);
+        let Some(offset) = l2_offset(&self.header, entry).map_err(place)? else { return Ok(None) };
+        if l1.is_repeated(offset) {
+            let what = format!("several L1 entries point at the L2 table at {offset:#x}");
+            return Err(place(Error::corrupt(what)));
+        }
+        if l1.range().contains(&offset) || self.fixed().iter().any(|r| r.contains(&offset)) {
+            let what = format!("L1 entry points at {offset:#x}, which holds other metadata");
+            return Err(place(Error::corrupt(what)));
+        }
+        self.cache.load(&*self.file, &self.header, entry)
+    }
+
+    /// Host ranges that can hold no L2 table.
+    fn fixed(&self) -> [Range<u64>; 4] {
+        let header = &self.header;
+        let range = |at: u64, len: u64| at..at.saturating_add(len);
+        [
+            range(0, header.cluster_size()),
+            range(header.l1_offset, u64::from(header.l1_size) * 8),
+            range(header.reftable_offset, u64::from(header.reftable_clusters) << header.cluster_bits),
+            range(header.snapshots_offset, u64::from(header.nb_snapshots.min(1)) * header.cluster_size()),
+        ]
     }
 
     /// All states: the active one, then the snapshots in table order.
@@ -81,7 +105,11 @@ impl Qcow2 {
     /// Names of the persistent bitmaps; a directory that cannot be read is named as such.
     fn bitmap_names(&self) -> Vec<String> {
         match bitmaps::read(self) {
-            Ok(found) => found.list.into_iter().map(|b| b.name).collect(),
+            Ok(found) => {
+                let more = found.list.len().saturating_sub(MAX_LISTED);
+                let names = found.list.into_iter().take(MAX_LISTED).map(|b| b.name);
+                names.chain((more > 0).then(|| format!("(and {more} more)"))).collect()
+            }
             Err(_) => vec!["(unreadable)".to_owned()],
         }
     }
@@ -163,23 +191,27 @@ impl Image for Qcow2 {
         let l1 = self.l1(state)?;
         let l1_index = usize::try_from(at.0 / header.l2_coverage()).unwrap_or(usize::MAX);
         let in_table = at.0 % header.l2_coverage();
-        let Some(l2) = l1.get(l1_index).map_or(Ok(None), |e| self.l2(*e))? else {
-            let run = self.empty_tables(l1, l1_index, max).saturating_sub(in_table);
+        let Some(l2) = self.l2(&l1, l1_index)? else {
+            let run = self.empty_tables(&l1, l1_index, max).saturating_sub(in_table);
             // An entry may have flags but no table; it still covers its own range.
             let run = run.max(header.l2_coverage() - in_table);
             return Ok(Extent { start: at, len: run.min(max), kind: ExtentKind::Unallocated });
         };
         let run_at = |offset: u64| -> Result<(ExtentKind, u64)> {
-            let entry = l2.entry(header, offset >> header.cluster_bits)?;
+            let index = offset >> header.cluster_bits;
+            let table = l1.get(l1_index).map_or(0, |e| e & OFFSET_MASK);
+            let entry = l2
+                .entry(header, index)
+                .map_err(|e| e.offset(table.saturating_add(index * header.l2_entry_size())))?;
             Ok(self.kind_at(entry, offset & (header.cluster_size() - 1)))
         };
         let (kind, mut len) = run_at(in_table)?;
         while len < max && in_table + len < header.l2_coverage() {
-            let (next, more) = run_at(in_table + len)?;
-            if !goes_on(kind, len, next) {
-                break;
+            // What cannot be decoded fails when it is asked for, not the run before it.
+            match run_at(in_table + len) {
+                Ok((next, more)) if goes_on(kind, len, next) => len += more,
+                _ => break,
             }
-            len += more;
         }
         Ok(Extent { start: at, len: len.min(max), kind })
     }

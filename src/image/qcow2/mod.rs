@@ -20,6 +20,7 @@
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
 //! | `pack` | writing compressed clusters |
+//! | `target`, `flip` | the writer as others see it; making its change true |
 //! | `alloc`, `refupdate` | the writer's free space and its new refcounts |
 //! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
@@ -36,6 +37,7 @@ mod create;
 mod empty;
 mod entry;
 mod extensions;
+mod flip;
 mod header;
 mod image;
 mod measure;
@@ -49,6 +51,7 @@ mod snapshots;
 mod space;
 mod tables;
 mod take;
+mod target;
 mod trees;
 mod walk;
 mod writer;

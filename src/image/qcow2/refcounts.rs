@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::header::Header;
-use super::tables::be_words;
+use super::tables::read_words;
 use crate::error::{Error, Result};
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::{File, is_hole, read_exact_or_zero};
 
 const OFFSET_MASK: u64 = !511;
 /// Blocks kept: those of half a terabyte at the usual widths.
 const CACHE_BYTES: u64 = 16 << 20;
+/// Bytes read for a single counter, and how many such pieces are kept.
+const PIECE: u64 = 4096;
+const PIECES: usize = 128;
 
 /// One refcount block in file order, read and changed counter by counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,29 @@ impl Block {
         bytes.iter().fold(0, |value, b| value << 8 | u64::from(*b))
     }
 
+    /// Whether the counters from `first` on are exactly these (none of them [`u16::MAX`]).
+    pub(super) fn matches(&self, first: u64, counts: &[u16]) -> bool {
+        if self.order != 4 {
+            return (first..)
+                .zip(counts)
+                .all(|(i, count)| *count != u16::MAX && self.get(i) == u64::from(*count));
+        }
+        let recorded = self.bytes.get(first as usize * 2..).unwrap_or_default().chunks_exact(2);
+        recorded.len() >= counts.len()
+            && recorded.zip(counts).all(|(b, count)| *count != u16::MAX && b == count.to_be_bytes())
+    }
+
+    /// The first of `len` counters from `first` on that is 1 although it should not be, or the other
+    /// way round.
+    fn first_unlike(&self, first: u64, len: u64, single: bool) -> Option<u64> {
+        if self.order != 4 {
+            return (first..first + len).find(|i| (self.get(*i) == 1) != single);
+        }
+        let range = first as usize * 2..(first + len) as usize * 2;
+        let words = self.bytes.get(range).unwrap_or_default().chunks_exact(2);
+        words.clone().position(|b| (b == [0, 1]) != single).map(|i| first + i as u64)
+    }
+
     /// Sets the counter at `index`; the value must fit the width.
     pub(super) fn set(&mut self, index: u64, value: u64) {
         let i = index as usize;
@@ -57,6 +83,13 @@ impl Block {
         if let Some(bytes) = self.bytes.get_mut(i * width..(i + 1) * width) {
             bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
         }
+    }
+
+    /// Whether `count` counters from `index` on (whole bytes of them) are 0.
+    pub(super) fn is_zero(&self, index: u64, count: u64) -> bool {
+        let byte = |i: u64| ((i << self.order) / 8) as usize;
+        let range = byte(index)..byte(index + count).min(self.bytes.len());
+        self.bytes.get(range).unwrap_or_default().iter().all(|b| *b == 0)
     }
 
     /// Whether all counters are 0.
@@ -79,6 +112,8 @@ pub(super) struct Refcounts {
     header: Header,
     pub(super) table: Vec<u64>,
     cache: HashMap<u64, Option<Block>>,
+    /// Pieces of blocks for single counters, by where they lie; one for each place.
+    pieces: Vec<Option<(u64, Block)>>,
 }
 
 impl Refcounts {
@@ -89,6 +124,7 @@ impl Refcounts {
             file: file.clone(),
             header: header.clone(),
             cache: HashMap::new(),
+            pieces: vec![None; PIECES],
         })
     }
 
@@ -121,7 +157,40 @@ impl Refcounts {
     /// The recorded refcount of a cluster.
     pub(super) fn get(&mut self, cluster: u64) -> Result<u64> {
         let entries = self.header.block_entries();
-        Ok(self.block(cluster / entries)?.map_or(0, |b| b.get(cluster % entries)))
+        let Some(block) = self.block_offset(cluster / entries)? else { return Ok(0) };
+        // Not the whole block: hostile tables would have us read 2 MiB for every counter.
+        let bytes = PIECE.min(self.header.cluster_size());
+        let counters = (bytes * 8) >> self.header.refcount_order;
+        let index = cluster % entries;
+        let at = block + index / counters * bytes;
+        let slot = &mut self.pieces[(at / bytes) as usize % PIECES];
+        if slot.as_ref().is_none_or(|(offset, _)| *offset != at) {
+            let mut piece = Block { bytes: vec![0; bytes as usize], order: self.header.refcount_order };
+            read_exact_or_zero(&*self.file, at, &mut piece.bytes)?;
+            *slot = Some((at, piece));
+        }
+        Ok(slot.as_ref().map_or(0, |(_, piece)| piece.get(index % counters)))
+    }
+
+    /// The first of `len` clusters from `cluster` on whose refcount is 1 although it should not be, or
+    /// the other way round.
+    pub(super) fn first_unlike(&mut self, cluster: u64, len: u64, single: bool) -> Result<Option<u64>> {
+        let entries = self.header.block_entries();
+        let (mut at, end) = (cluster, cluster + len);
+        while at < end {
+            let stop = end.min((at / entries + 1) * entries);
+            match self.block(at / entries)? {
+                Some(block) => {
+                    if let Some(i) = block.first_unlike(at % entries, stop - at, single) {
+                        return Ok(Some(at / entries * entries + i));
+                    }
+                }
+                None if single => return Ok(Some(at)),
+                None => {}
+            }
+            at = stop;
+        }
+        Ok(None)
     }
 
     /// Clusters the table can speak about at all.
@@ -132,9 +201,8 @@ impl Refcounts {
 
 /// Reads the refcount table.
 fn read_table(file: &dyn File, header: &Header) -> Result<Vec<u64>> {
-    let mut raw = vec![0; (u64::from(header.reftable_clusters) << header.cluster_bits) as usize];
-    read_exact_or_zero(file, header.reftable_offset, &mut raw)?;
-    Ok(be_words(&raw))
+    let entries = (u64::from(header.reftable_clusters) << header.cluster_bits) / 8;
+    read_words(file, header.reftable_offset, entries as usize)
 }
 
 fn block_offset(header: &Header, table: &[u64], index: u64) -> Result<Option<u64>> {
@@ -154,6 +222,9 @@ fn block_offset(header: &Header, table: &[u64], index: u64) -> Result<Option<u64
 /// Reads one refcount block.
 fn read_block(file: &dyn File, header: &Header, table: &[u64], index: u64) -> Result<Option<Block>> {
     let Some(offset) = block_offset(header, table, index)? else { return Ok(None) };
+    if is_hole(file, offset, header.cluster_size())? {
+        return Ok(None);
+    }
     let mut block = Block::empty(header);
     read_exact_or_zero(file, offset, &mut block.bytes)?;
     Ok(Some(block))

@@ -4,7 +4,7 @@
 //! and 16 bits) and written, with a new refcount table, into free space. Moving a block changes
 //! refcounts itself, so [`RefUpdate::settle`] goes round until nothing new is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alloc::Alloc;
 use super::header::Header;
@@ -68,12 +68,12 @@ impl RefUpdate {
     /// fewer were counted.
     pub(super) fn recount(&mut self, alloc: &mut Alloc, only_leaks: bool) -> Result<()> {
         let entries = self.header.block_entries();
-        let end = alloc.real().map_or(0, super::counts::Counts::end);
-        let blocks = div_up(end, entries).max(alloc.old().table.len() as u64);
-        for index in 0..blocks {
-            if index * entries >= end && alloc.old().block(index)?.is_none_or(Block::is_empty) {
-                continue;
-            }
+        let mut blocks = alloc.real().map_or_else(BTreeSet::new, |counts| counts.blocks(entries));
+        blocks.extend(
+            (0..alloc.old().table.len() as u64)
+                .filter(|i| matches!(alloc.old().block_offset(*i), Ok(Some(_)))),
+        );
+        for index in blocks {
             let mut block = alloc.old().block(index)?.cloned().unwrap_or_else(|| Block::empty(&self.header));
             let mut changed = false;
             for i in 0..entries {

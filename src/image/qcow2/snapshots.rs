@@ -7,8 +7,12 @@ use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
 
 const MAX_SNAPSHOTS: u32 = 65536;
-const MAX_TABLE_BYTES: u64 = 64 << 20;
+/// What 65536 entries take that are as long as QEMU makes them.
+const MAX_TABLE_BYTES: u64 = 32 << 20;
 const MAX_EXTRA: usize = 1024;
+/// QEMU cuts ids and names here.
+const MAX_ID: usize = 127;
+const MAX_NAME: usize = 255;
 const FIXED: usize = 40;
 const READ_AHEAD: usize = 16 << 10;
 
@@ -72,7 +76,9 @@ pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
     if start < header.cluster_size() || !start.is_multiple_of(header.cluster_size()) || start >= file.len()? {
         return Err(Error::corrupt(format!("snapshot table offset {start:#x} is impossible")).offset(64));
     }
-    let mut table = Table { file, start, buf: Vec::new() };
+    // The last cluster of a file need not be written out in full.
+    let limit = align_up(file.len()?, header.cluster_size()).saturating_sub(start);
+    let mut table = Table { file, start, limit, buf: Vec::new(), base: 0 };
     let mut entries = Vec::new();
     let mut at = 0;
     for index in 0..count {
@@ -90,7 +96,11 @@ pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
 struct Table<'a> {
     file: &'a dyn File,
     start: u64,
+    /// Bytes it can have at most.
+    limit: u64,
+    /// A window of it, and where in the table that begins.
     buf: Vec<u8>,
+    base: usize,
 }
 
 impl Table<'_> {
@@ -99,12 +109,15 @@ impl Table<'_> {
         if end as u64 > MAX_TABLE_BYTES {
             return Err(Error::corrupt(format!("table larger than {MAX_TABLE_BYTES} bytes")));
         }
-        if self.buf.len() < end {
-            let have = self.buf.len();
-            self.buf.resize(end.max(have + READ_AHEAD), 0);
-            read_exact_or_zero(self.file, self.start + have as u64, &mut self.buf[have..])?;
+        if end as u64 > self.limit {
+            return Err(Error::corrupt("lies beyond the end of the file"));
         }
-        Ok(&self.buf[from..end])
+        if from < self.base || end > self.base + self.buf.len() {
+            self.base = from;
+            self.buf.resize(len.max(READ_AHEAD), 0);
+            read_exact_or_zero(self.file, self.start + from as u64, &mut self.buf)?;
+        }
+        Ok(&self.buf[from - self.base..end - self.base])
     }
 
     fn entry(&mut self, at: usize, header: &Header) -> Result<(Entry, usize)> {
@@ -127,8 +140,8 @@ impl Table<'_> {
         let extra = &raw[FIXED..FIXED + extra_len];
         let texts = &raw[FIXED + extra_len..];
         let shown = Snapshot {
-            id: String::from_utf8_lossy(&texts[..id_len]).into_owned(),
-            name: String::from_utf8_lossy(&texts[id_len..id_len + name_len]).into_owned(),
+            id: text(&texts[..id_len], MAX_ID),
+            name: text(&texts[id_len..id_len + name_len], MAX_NAME),
             vm_state_size: if extra_len >= 8 { be64(extra, 0) } else { small_vm_state.into() },
             virtual_size: if extra_len >= 16 { be64(extra, 8) } else { header.size },
             icount: (extra_len >= 24).then(|| be64(extra, 16)).filter(|n| *n != u64::MAX),
@@ -138,6 +151,11 @@ impl Table<'_> {
         };
         Ok((Entry { shown, l1_offset, l1_size, raw }, len))
     }
+}
+
+/// Text as QEMU sees it: no longer than it can hold.
+fn text(raw: &[u8], max: usize) -> String {
+    String::from_utf8_lossy(&raw[..raw.len().min(max)]).into_owned()
 }
 
 fn be16(b: &[u8], at: usize) -> u16 {

@@ -2,19 +2,24 @@
 //! refcount is 1. Compressed clusters count with their compressed bytes when their whole host
 //! cluster belongs to one state.
 
+use std::collections::HashSet;
+
 use super::entry::{Entry, l2_offset};
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
 use super::tables::read_l2;
-use crate::error::Result;
-use crate::image::{Space, State};
+use crate::error::{Error, Result};
+use crate::image::{Image, Space, State};
+use crate::storage::is_hole;
 
 /// Counts for every state.
 pub(super) fn space(image: &Qcow2) -> Result<Space> {
     let mut refcounts = Refcounts::open(&image.file, &image.header)?;
     let mut out = Space::default();
+    let mut seen =
+        Seen { l1_bytes: image.file.len()?.saturating_add(image.cluster_size()), ..Seen::default() };
     for state in image.states() {
-        let bytes = exclusive(image, state, &mut refcounts)?;
+        let bytes = exclusive(image, state, &mut refcounts, &mut seen)?;
         match state {
             State::Active => out.active = bytes,
             State::Snapshot(_) => out.snapshots.push(bytes),
@@ -23,13 +28,31 @@ pub(super) fn space(image: &Qcow2) -> Result<Space> {
     Ok(out)
 }
 
-fn exclusive(image: &Qcow2, state: State, refcounts: &mut Refcounts) -> Result<u64> {
+/// What was looked at: hostile refcounts may claim that a shared table has one owner only, and each
+/// table is read once.
+#[derive(Default)]
+struct Seen {
+    tables: HashSet<u64>,
+    /// Bytes that L1 tables may still have: honest ones do not overlap, so they fit into the file.
+    l1_bytes: u64,
+}
+
+fn exclusive(image: &Qcow2, state: State, refcounts: &mut Refcounts, seen: &mut Seen) -> Result<u64> {
     let header = &image.header;
-    let mut bytes = 0;
-    for l1_entry in image.l1(state)? {
-        let Some(offset) = l2_offset(header, *l1_entry)? else { continue };
+    let mut bytes: u64 = 0;
+    let place = image.l1_place(state);
+    let left = seen.l1_bytes.checked_sub(u64::from(place.entries) * 8);
+    seen.l1_bytes = left.ok_or_else(|| Error::corrupt("L1 tables overlap").offset(place.offset))?;
+    if place.entries > 0 && !seen.tables.insert(place.offset) {
+        return Err(Error::corrupt("L1 tables overlap").offset(place.offset));
+    }
+    for (_, l1_entry) in image.l1(state)?.used() {
+        let Some(offset) = l2_offset(header, l1_entry)? else { continue };
         // Under a shared table everything is shared: its clusters are counted once per path.
         if refcounts.get(offset >> header.cluster_bits)? != 1 {
+            continue;
+        }
+        if !seen.tables.insert(offset) || is_hole(&*image.file, offset, header.cluster_size())? {
             continue;
         }
         let table = read_l2(&*image.file, header, offset)?;
@@ -37,13 +60,13 @@ fn exclusive(image: &Qcow2, state: State, refcounts: &mut Refcounts) -> Result<u
             let entry = table.entry(header, index)?;
             let Some((host, len)) = entry.host_range(header) else { continue };
             let own = refcounts.get(host >> header.cluster_bits)? == 1;
-            bytes += match entry {
+            bytes = bytes.saturating_add(match entry {
                 _ if !own => 0,
                 Entry::Sub { allocated, .. } => {
                     u64::from(allocated.count_ones()) * header.cluster_size() / 32
                 }
                 _ => len,
-            };
+            });
         }
     }
     Ok(bytes)

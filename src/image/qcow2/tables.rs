@@ -1,15 +1,20 @@
 //! Reading L1 and L2 tables, with a small cache of L2 tables.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zerocopy::IntoBytes;
 
 use super::entry::{Entry, decode, l2_offset};
 use super::header::Header;
 use crate::error::{Error, Result};
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::{File, is_hole, read_data_into_zeros, read_exact_or_zero};
 
 /// L2 tables kept: enough for several readers at different places, little enough to forget.
 const CACHE_BYTES: u64 = 4 << 20;
 const CACHE_TABLES: u64 = 64;
+/// L1 tables kept: the active state, and whatever it is compared with.
+const L1_TABLES: usize = 3;
 
 /// Where an L1 table lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,30 +23,86 @@ pub(super) struct L1Place {
     pub(super) entries: u32,
 }
 
-/// An L1 table, read when first needed.
+/// An L1 table.
 #[derive(Debug)]
 pub(super) struct L1 {
     place: L1Place,
-    table: OnceLock<Box<[u64]>>,
+    words: Vec<u64>,
+    /// Entries that do not lie in holes of the file.
+    parts: Vec<Range<usize>>,
+    /// L2 tables that several entries point at, in order: with them a small file could claim more
+    /// runs than anybody can read.
+    repeated: Vec<u64>,
+}
+
+impl std::ops::Deref for L1 {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.words
+    }
 }
 
 impl L1 {
-    pub(super) fn at(place: L1Place) -> Self {
-        Self { place, table: OnceLock::new() }
+    fn load(file: &dyn File, header: &Header, place: L1Place) -> Result<Self> {
+        let (words, parts) = read_l1(file, header, place)?;
+        let data = parts.iter().flat_map(|part| &words[part.clone()]);
+        let mut tables: Vec<u64> = data.filter_map(|e| l2_offset(header, *e).ok().flatten()).collect();
+        tables.sort_unstable();
+        let mut repeated: Vec<u64> =
+            tables.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        repeated.dedup();
+        Ok(Self { place, words, parts, repeated })
     }
 
-    /// The entries, host endian.
-    pub(super) fn load(&self, file: &dyn File, header: &Header) -> Result<&[u64]> {
-        if let Some(table) = self.table.get() {
+    /// Index and value of every entry that is not zero.
+    pub(super) fn used(&self) -> impl Iterator<Item = (usize, u64)> {
+        let entries = self.parts.iter().flat_map(|part| part.clone().zip(&self.words[part.clone()]));
+        entries.map(|(index, word)| (index, *word)).filter(|(_, word)| *word != 0)
+    }
+
+    /// Where entry `index` lies in the file.
+    pub(super) fn entry_at(&self, index: usize) -> u64 {
+        self.place.offset.saturating_add(index as u64 * 8)
+    }
+
+    /// Whether more than one entry points at this L2 table.
+    pub(super) fn is_repeated(&self, table: u64) -> bool {
+        self.repeated.binary_search(&table).is_ok()
+    }
+
+    /// The host range of the table itself.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.place.offset..self.entry_at(self.words.len())
+    }
+}
+
+/// Most recently used L1 tables, newest last: a table of snapshots may claim terabytes of them.
+#[derive(Debug, Default)]
+pub(super) struct L1Cache(Mutex<Vec<(L1Place, Arc<L1>)>>);
+
+impl L1Cache {
+    /// The entries of the table at `place`, host endian.
+    pub(super) fn load(&self, file: &dyn File, header: &Header, place: L1Place) -> Result<Arc<L1>> {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = cache.iter().rposition(|(p, _)| *p == place) {
+            let table = cache[at].1.clone();
+            cache[at..].rotate_left(1);
             return Ok(table);
         }
-        let table = read_l1(file, header, self.place)?;
-        Ok(self.table.get_or_init(|| table.into()))
+        drop(cache);
+        let table = Arc::new(L1::load(file, header, place)?);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= L1_TABLES {
+            cache.remove(0);
+        }
+        cache.push((place, table.clone()));
+        Ok(table)
     }
 }
 
 /// Reads an L1 table that must lie inside the file.
-pub(super) fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Vec<u64>> {
+fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Result<Sparse> {
     let bytes = u64::from(place.entries) * 8;
     let end = place.offset.checked_add(bytes);
     if !place.offset.is_multiple_of(header.cluster_size())
@@ -51,9 +112,27 @@ pub(super) fn read_l1(file: &dyn File, header: &Header, place: L1Place) -> Resul
     {
         return Err(Error::corrupt("L1 table does not lie inside the file").offset(place.offset));
     }
-    let mut raw = vec![0; bytes as usize];
-    read_exact_or_zero(file, place.offset, &mut raw)?;
-    Ok(be_words(&raw))
+    read_sparse(file, place.offset, place.entries as usize)
+}
+
+/// Reads a table of `count` words. Fresh zeros take no memory before they are written to, so a
+/// sparse table takes none at all, and no time.
+pub(super) fn read_words(file: &dyn File, offset: u64, count: usize) -> Result<Vec<u64>> {
+    Ok(read_sparse(file, offset, count)?.0)
+}
+
+/// A table, and which of its entries do not lie in holes of the file.
+type Sparse = (Vec<u64>, Vec<Range<usize>>);
+
+fn read_sparse(file: &dyn File, offset: u64, count: usize) -> Result<Sparse> {
+    let mut words = vec![0u64; count];
+    let parts = read_data_into_zeros(file, offset, words.as_mut_bytes())?;
+    // A file system's blocks are whole sectors, so no word lies in two parts.
+    let parts: Vec<_> = parts.into_iter().map(|part| part.start / 8..part.end.div_ceil(8)).collect();
+    for part in &parts {
+        words[part.clone()].iter_mut().for_each(|w| *w = u64::from_be(*w));
+    }
+    Ok((words, parts))
 }
 
 /// Big-endian 64-bit words as numbers.
@@ -83,6 +162,11 @@ impl L2 {
         let at = index as usize * words;
         let word = |i| self.0.get(i).copied().unwrap_or(0);
         (word(at), if words == 2 { word(at + 1) } else { 0 })
+    }
+
+    /// All words of the table.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
     }
 
     /// A copy to change.
@@ -149,11 +233,14 @@ impl Words {
 pub(super) struct L2Cache(Mutex<Vec<(u64, L2)>>);
 
 impl L2Cache {
-    /// The table that `l1_entry` points to, `None` when it points to none.
+    /// The table that `l1_entry` points to, `None` when it points to none or maps nothing.
     pub(super) fn load(&self, file: &dyn File, header: &Header, l1_entry: u64) -> Result<Option<L2>> {
         let Some(offset) = l2_offset(header, l1_entry)? else { return Ok(None) };
         if let Some(table) = self.find(offset) {
             return Ok(Some(table));
+        }
+        if offset < file.len()? && is_hole(file, offset, header.cluster_size())? {
+            return Ok(None);
         }
         let table = read_l2(file, header, offset)?;
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,11 +9,16 @@ use super::bitmaps;
 use super::counts::Counts;
 use super::entry::{COPIED, Entry, l2_offset};
 use super::extensions::CRYPTO_HEADER;
+use super::header::Header;
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
-use super::tables::read_l2;
+use super::tables::{L2, read_l2};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
+use crate::storage::is_hole;
+
+/// Far more than any key material takes.
+const MAX_CRYPTO_HEADER: u64 = 64 << 20;
 
 /// An L2 table to visit.
 #[derive(Clone, Copy)]
@@ -45,14 +50,19 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
     let share = visits.len().div_ceil(threads).max(1);
-    let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
-        let walkers: Vec<_> =
-            visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
-        walkers
-            .into_iter()
-            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
+    let parts: Vec<Result<Walked>> = match threads {
+        // Small images are many; a thread costs more than their whole walk.
+        1 => vec![walk_tables(image, len, &visits)],
+        _ => std::thread::scope(|scope| {
+            let start = |part| scope.spawn(move || walk_tables(image, len, part));
+            let walkers: Vec<_> = visits.chunks(share).map(start).collect();
+            let join = |w: std::thread::ScopedJoinHandle<'_, _>| match w.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            walkers.into_iter().map(join).collect()
+        }),
+    };
     for part in parts {
         out.merge(part?);
     }
@@ -84,7 +94,9 @@ impl Walked {
         let Some(last) = len.checked_sub(1).map(|n| offset.saturating_add(n)) else { return true };
         // The last cluster of a file need not be written out in full.
         if last.saturating_add(1).saturating_sub(file_len) >= image.header.cluster_size() {
-            self.corrupt(offset, format!("{what} reaches beyond the end of the file"));
+            self.report.add_with(Severity::Corruption, offset, || {
+                format!("{what} reaches beyond the end of the file")
+            });
             return false;
         }
         let bits = image.header.cluster_bits;
@@ -103,7 +115,11 @@ impl Walked {
         if let Some(ext) = image.extensions.get(CRYPTO_HEADER)
             && let (Some(offset), Some(bytes)) = (word(ext, 0), word(ext, 8))
         {
-            self.count(image, len, offset, bytes, 1, "encryption header");
+            if bytes > MAX_CRYPTO_HEADER {
+                self.corrupt(offset, format!("encryption header of {bytes} bytes is impossible"));
+            } else {
+                self.count(image, len, offset, bytes, 1, "encryption header");
+            }
         }
         let bitmaps = match bitmaps::read(image) {
             Ok(bitmaps) => bitmaps,
@@ -113,9 +129,17 @@ impl Walked {
             }
         };
         self.count(image, len, bitmaps.directory.0, bitmaps.directory.1, 1, "bitmap directory");
+        let mut table_bytes: u64 = 0;
         for bitmap in &bitmaps.list {
-            self.count(image, len, bitmap.table.0, bitmap.table.1, 1, "bitmap table");
-            for offset in bitmap.clusters(image)? {
+            let (table, bytes) = bitmap.table;
+            table_bytes = table_bytes.saturating_add(bytes);
+            // Honest tables do not overlap, so together they fit into the file.
+            if table_bytes > len.saturating_add(header.cluster_size()) {
+                self.corrupt(table, "bitmap tables overlap");
+                break;
+            }
+            self.count(image, len, table, bytes, 1, "bitmap table");
+            for offset in bitmap.clusters(image)?.iter().filter_map(|e| bitmaps::cluster(*e)) {
                 self.count(image, len, offset, header.cluster_size(), 1, "bitmap data");
             }
         }
@@ -148,8 +172,8 @@ impl Walked {
                 }
             };
             self.count(image, len, place.offset, l1.len() as u64 * 8, 1, "L1 table");
-            for (index, entry) in l1.iter().enumerate() {
-                let offset = match l2_offset(header, *entry) {
+            for (index, entry) in l1.used() {
+                let offset = match l2_offset(header, entry) {
                     Ok(None) => continue,
                     Ok(Some(offset)) => offset,
                     Err(e) => {
@@ -179,44 +203,98 @@ impl Walked {
         if !self.count(image, len, visit.offset, header.cluster_size(), visit.paths, "L2 table") {
             return Ok(());
         }
+        // A hole maps nothing.
+        if is_hole(&*image.file, visit.offset, header.cluster_size())? {
+            return Ok(());
+        }
         let Ok(table) = read_l2(&*image.file, header, visit.offset) else {
             self.corrupt(visit.offset, "L2 table lies beyond the end of the file");
             return Ok(());
         };
-        for index in 0..header.l2_entries() {
-            let at = visit.offset + index * header.l2_entry_size();
-            let entry = match table.entry(header, index) {
-                Ok(Entry::Unallocated) => continue,
-                Ok(entry) => entry,
-                Err(e) => {
-                    self.corrupt(at, e.sentence().to_owned());
-                    continue;
-                }
-            };
-            let Some((host, bytes)) = entry.host_range(header) else { continue };
-            if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
-                continue;
-            }
-            self.fragments(&entry, host, header.cluster_size());
-            let (raw, _) = table.raw(header, index);
-            if entry.is_compressed() {
-                if raw & COPIED != 0 {
-                    self.corrupt(at, "compressed cluster with the COPIED flag");
-                }
-                continue;
-            }
-            let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
-            if (count == 1) != (raw & COPIED != 0) {
-                self.copied += 1;
-                self.corrupt(at, format!("L2 entry {index}: COPIED flag contradicts refcount {count}"));
+        let mut index = 0;
+        while index < header.l2_entries() {
+            let run = data_run(&table, header, index);
+            let (host, bytes) = (run.host, run.clusters << header.cluster_bits);
+            if run.clusters > 1 && host.saturating_add(bytes) <= len {
+                self.run(image, len, visit, &run, refcounts);
+                index += run.clusters;
+            } else {
+                self.entry(image, len, visit, (&table, index), refcounts);
+                index += 1;
             }
         }
         Ok(())
     }
 
-    fn fragments(&mut self, entry: &Entry, host: u64, cluster_size: u64) {
-        self.report.allocated_clusters += 1;
+    /// Counts a run of neighbours at once, unless a COPIED flag among them is wrong.
+    fn run(&mut self, image: &Qcow2, len: u64, visit: Visit, run: &DataRun, refcounts: &mut Refcounts) {
+        let header = &image.header;
+        let bytes = run.clusters << header.cluster_bits;
+        self.count(image, len, run.host, bytes, visit.paths, "data clusters");
+        if !visit.active {
+            return;
+        }
+        self.fragments(false, run.host, bytes, run.clusters);
+        let mut cluster = run.host >> header.cluster_bits;
+        let end = cluster + run.clusters;
+        while let Some(bad) =
+            refcounts.first_unlike(cluster, end - cluster, run.copied).unwrap_or(Some(cluster))
+        {
+            self.copied += 1;
+            let host = bad << header.cluster_bits;
+            self.report.add_with(Severity::Corruption, host, || {
+                format!(
+                    "L2 table at {:#x}: COPIED flag contradicts the refcount of cluster {bad}",
+                    visit.offset
+                )
+            });
+            cluster = bad + 1;
+            if cluster >= end {
+                break;
+            }
+        }
+    }
+
+    /// Counts what one entry points at, and judges its COPIED flag.
+    fn entry(
+        &mut self,
+        image: &Qcow2,
+        len: u64,
+        visit: Visit,
+        (table, index): (&L2, u64),
+        refcounts: &mut Refcounts,
+    ) {
+        let header = &image.header;
+        let at = visit.offset + index * header.l2_entry_size();
+        let entry = match table.entry(header, index) {
+            Ok(Entry::Unallocated) => return,
+            Ok(entry) => entry,
+            Err(e) => return self.corrupt(at, e.sentence().to_owned()),
+        };
+        let Some((host, bytes)) = entry.host_range(header) else { return };
+        if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
+            return;
+        }
+        self.fragments(entry.is_compressed(), host, header.cluster_size(), 1);
+        let (raw, _) = table.raw(header, index);
         if entry.is_compressed() {
+            if raw & COPIED != 0 {
+                self.corrupt(at, "compressed cluster with the COPIED flag");
+            }
+            return;
+        }
+        let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
+        if (count == 1) != (raw & COPIED != 0) {
+            self.copied += 1;
+            self.report.add_with(Severity::Corruption, at, || {
+                format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
+            });
+        }
+    }
+
+    fn fragments(&mut self, compressed: bool, host: u64, bytes: u64, clusters: u64) {
+        self.report.allocated_clusters += clusters;
+        if compressed {
             self.report.compressed_clusters += 1;
             self.report.fragmented_clusters += 1;
             return;
@@ -226,7 +304,7 @@ impl Walked {
             Some(_) if self.next != host => self.report.fragmented_clusters += 1,
             Some(_) => {}
         }
-        self.next = host.saturating_add(cluster_size);
+        self.next = host.saturating_add(bytes);
     }
 
     fn merge(&mut self, other: Self) {
@@ -264,7 +342,9 @@ impl Walked {
                 }
                 Ok(Some(offset)) => {
                     if self.counts.get(offset >> header.cluster_bits) != 0 {
-                        self.corrupt(offset, format!("refcount block {index} overlaps something else"));
+                        self.report.add_with(Severity::Corruption, offset, || {
+                            format!("refcount block {index} overlaps something else")
+                        });
                     }
                     self.count(image, len, offset, header.cluster_size(), 1, "refcount block")
                 }
@@ -278,6 +358,33 @@ impl Walked {
             }
         }
     }
+}
+
+/// Neighbours in guest and file that an L2 table maps as plain data, all with the same flag.
+struct DataRun {
+    host: u64,
+    clusters: u64,
+    copied: bool,
+}
+
+/// The run of data clusters that starts at entry `index`; empty for anything else.
+fn data_run(table: &L2, header: &Header, index: u64) -> DataRun {
+    let (first, bitmap) = table.raw(header, index);
+    let host = first & !COPIED;
+    let mut run = DataRun { host, clusters: 0, copied: first & COPIED != 0 };
+    // Any other bit, or an offset inside a cluster, is for the careful way.
+    if bitmap != 0
+        || host == 0
+        || host >> 56 != 0
+        || !host.is_multiple_of(header.cluster_size())
+        || header.extended_l2()
+    {
+        return run;
+    }
+    let step = header.cluster_size();
+    let rest = table.words().get(index as usize..).unwrap_or_default();
+    run.clusters = (0..).zip(rest).take_while(|(i, word)| **word == first + i * step).count() as u64;
+    run
 }
 
 fn word(b: &[u8], at: usize) -> Option<u64> {

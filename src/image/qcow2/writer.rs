@@ -11,21 +11,19 @@ use std::sync::Arc;
 
 use super::alloc::Alloc;
 use super::counts::Counts;
-use super::entry::{ALL_ALLOCATED, COPIED, decode, l2_offset, zeros};
-use super::header::{
-    AUTOCLEAR_BITMAPS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY, MAX_L1_BYTES, SECTOR,
-};
+use super::entry::{COPIED, decode, l2_offset};
+use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
 use super::image::Qcow2;
 use super::pack::Room;
 use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
-use super::tables::{Words, read_l2, to_be_bytes};
+use super::tables::{Words, read_l2};
 use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{State, Target, Written};
-use crate::storage::{File, read_exact_or_zero};
-use crate::units::{Guest, Host, align_up, div_up};
+use crate::image::{State, Written};
+use crate::storage::File;
+use crate::units::{Guest, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
 pub struct Writer {
@@ -38,13 +36,13 @@ pub struct Writer {
     pub(super) refs: RefUpdate,
     pub(super) table: Option<Vec<snapshots::Entry>>,
     pub(super) room: Room,
-    tidy: bool,
-    leaves_room: bool,
-    content_changes: bool,
-    dry: bool,
+    pub(super) tidy: bool,
+    pub(super) leaves_room: bool,
+    pub(super) content_changes: bool,
+    pub(super) dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
-    old_len: Option<u64>,
-    done: Written,
+    pub(super) old_len: Option<u64>,
+    pub(super) done: Written,
 }
 
 /// The L2 table that requests currently fall into.
@@ -205,7 +203,7 @@ impl Writer {
     }
 
     /// The size of the disk can only change when every snapshot records its own.
-    fn sizes_are_recorded(&self) -> Result<()> {
+    pub(super) fn sizes_are_recorded(&self) -> Result<()> {
         let unsized_snapshot =
             |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
         let old_kind = self.header.version < 3 && !self.image.table.is_empty();
@@ -217,7 +215,7 @@ impl Writer {
         Ok(())
     }
 
-    fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
+    pub(super) fn clusters(&self, at: Guest, len: u64) -> Result<std::ops::Range<u64>> {
         let end = at.0.checked_add(len).filter(|_| at.is_aligned(self.cluster_size()));
         let end = end.ok_or_else(|| Error::new(Kind::Internal, "a change that is not cluster aligned"))?;
         Ok(at.0 >> self.header.cluster_bits..div_up(end, self.cluster_size()))
@@ -243,176 +241,6 @@ impl Writer {
     pub fn tidy(&mut self) -> Result<()> {
         self.tidy = true;
         self.refs.touch_all(&mut self.alloc)
-    }
-
-    fn write_l1(&mut self) -> Result<()> {
-        let bytes = to_be_bytes(&self.l1);
-        self.drop_range(self.image.header.l1_offset, u64::from(self.image.header.l1_size) * 8)?;
-        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
-        self.put(at, &bytes)?;
-        self.header.l1_offset = at << self.header.cluster_bits;
-        self.header.l1_size = self.l1.len() as u32;
-        Ok(())
-    }
-
-    fn write_refcounts(&mut self) -> Result<()> {
-        let settled = self.refs.settle(&mut self.alloc)?;
-        let blocks: Vec<_> = self.refs.blocks().map(|(at, block)| (at, block.bytes.clone())).collect();
-        for (at, bytes) in blocks {
-            self.put(at, &bytes)?;
-        }
-        self.put(settled.table_at, &to_be_bytes(&settled.table))?;
-        self.header.reftable_offset = settled.table_at << self.header.cluster_bits;
-        self.header.reftable_clusters = settled.table_clusters as u32;
-        Ok(())
-    }
-
-    fn flip(&mut self) -> Result<()> {
-        // What an unknown bit promises may no longer hold. Bitmaps stay valid as long as the active
-        // state reads the same.
-        self.header.autoclear &= if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS };
-        let file = self.image.file.clone();
-        let mut sector = [0; SECTOR];
-        read_exact_or_zero(&*file, 0, &mut sector)?;
-        let sector = self.header.store(&sector)?;
-        self.done.meta_bytes += SECTOR as u64;
-        if self.dry {
-            return Ok(());
-        }
-        // Readers take whole sectors and clusters; what is missing at the end is a hole.
-        let len = file.len()?;
-        if !len.is_multiple_of(self.cluster_size()) {
-            file.set_len(align_up(len, self.cluster_size()))?;
-        }
-        file.sync()?;
-        self.old_len = None;
-        file.write_at(0, &sector)?;
-        file.sync()
-    }
-
-    /// Gives back what the new image no longer uses.
-    fn give_back(&mut self, freed: &[(u64, u64)], end: u64) -> Result<()> {
-        let bits = self.header.cluster_bits;
-        let file = self.image.file.clone();
-        self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
-        if self.dry {
-            return Ok(());
-        }
-        let holes = freed.iter().filter(|(start, _)| *start < end && !self.leaves_room);
-        for (start, len) in holes {
-            file.punch(start << bits, (*len).min(end - start) << bits)?;
-        }
-        if file.len()? > end << bits {
-            file.set_len(end << bits)?;
-        }
-        Ok(())
-    }
-}
-
-impl Target for Writer {
-    fn unit(&self) -> u64 {
-        self.cluster_size()
-    }
-
-    fn size(&self) -> u64 {
-        self.header.size
-    }
-
-    fn grow(&mut self, size: u64) -> Result<()> {
-        if size <= self.header.size {
-            return Ok(());
-        }
-        self.sizes_are_recorded()?;
-        let size = align_up(size, 512);
-        let entries = self.header.l1_entries_for(size);
-        if entries * 8 > MAX_L1_BYTES {
-            return Err(Error::unsupported(format!("{size} bytes are too many for this cluster size")));
-        }
-        self.l1.resize(self.l1.len().max(entries as usize), 0);
-        self.header.size = size;
-        Ok(())
-    }
-
-    fn shrink(&mut self, size: u64) -> Result<()> {
-        self.sizes_are_recorded()?;
-        let size = align_up(size, 512);
-        let kept = self.header.l1_entries_for(size);
-        // Entries of the last table kept; then whole tables.
-        let disk = div_up(self.header.size, self.cluster_size());
-        for cluster in div_up(size, self.cluster_size())..disk.min(kept * self.header.l2_entries()) {
-            self.set_entry(cluster, (0, 0))?;
-        }
-        self.close_l2()?;
-        let gone = self.l1.split_off(self.l1.len().min(kept as usize));
-        self.drop_tree(&gone)?;
-        self.l2_next = self.l1.len();
-        self.header.size = size;
-        Ok(())
-    }
-
-    fn content_changes(&mut self) {
-        self.content_changes = true;
-    }
-
-    fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
-        if self.header.encryption.is_some() {
-            return Err(
-                Error::unsupported("encrypted; cowherd cannot write data into it").at(self.image.file.path())
-            );
-        }
-        let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
-        self.refs.add(&mut self.alloc, at, count, 1)?;
-        let bytes = count << self.header.cluster_bits;
-        self.wrote_data(bytes);
-        Ok((Host(at << self.header.cluster_bits), bytes))
-    }
-
-    fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
-        for (i, cluster) in self.clusters(at, len)?.enumerate() {
-            let host = host.0 + ((i as u64) << self.header.cluster_bits);
-            self.set_entry(cluster, (host | COPIED, ALL_ALLOCATED))?;
-        }
-        Ok(())
-    }
-
-    fn zero(&mut self, at: Guest, len: u64) -> Result<bool> {
-        let backed = self.header.backing_offset != 0;
-        if backed && self.header.version < 3 {
-            return Ok(false);
-        }
-        for cluster in self.clusters(at, len)? {
-            self.set_entry(cluster, if backed { zeros(&self.header) } else { (0, 0) })?;
-        }
-        Ok(true)
-    }
-
-    fn file(&self) -> &Arc<dyn File> {
-        &self.image.file
-    }
-
-    fn is_dry(&self) -> bool {
-        self.dry
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<Written> {
-        let path = self.image.file.path().to_path_buf();
-        self.close_l2()?;
-        let untouched = !self.tidy
-            && self.refs.is_empty()
-            && self.table.is_none()
-            && self.header == self.image.header
-            && self.image.l1(State::Active)? == self.l1.as_slice();
-        if untouched {
-            return Ok(self.done);
-        }
-        self.write_l1().at(&path)?;
-        self.write_snapshots().at(&path)?;
-        self.write_refcounts().at(&path)?;
-        let freed = self.refs.freed(&mut self.alloc)?;
-        let end = self.refs.end(&mut self.alloc)?;
-        self.flip().at(&path)?;
-        self.give_back(&freed, end).at(&path)?;
-        Ok(self.done)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Counting references: QED records none, so each cluster must be referenced exactly once.
 
 use super::Qed;
-use super::survey::{Fault, Survey};
-use crate::error::Result;
+use super::survey::{Fault, Survey, each_entry};
+use super::tables::Entry;
+use crate::error::{Error, Result};
 use crate::image::{CheckReport, Severity};
 use crate::units::{Host, div_up};
 
@@ -44,6 +45,31 @@ fn count_leaks(image: &Qed, survey: &Survey, report: &mut CheckReport) {
         report.add(Severity::Leak, cluster * header.cluster_size, "cluster is not referenced");
     }
     report.leaks = (clusters - header.header_clusters).saturating_sub(survey.used.count());
+}
+
+/// L2 tables that overlap one another or the L1 table, in order. Fails when the L1 table has more
+/// entries than the file has room for tables.
+pub(super) fn overlapping_tables(image: &Qed) -> Result<Vec<u64>> {
+    let header = &image.header;
+    let room = header.file_size / header.table_bytes() + 1;
+    let mut tables = vec![header.l1.0];
+    each_entry(&*image.file, header, header.l1, |at, entry| match entry {
+        Entry::Cluster(table) if !header.is_table(table.0) => Ok(()),
+        Entry::Cluster(table) if tables.len() as u64 > room => {
+            let what = format!("L1 entry leads to {table}, but the file has no room for so many tables");
+            Err(Error::corrupt(what).offset(at.0))
+        }
+        Entry::Cluster(table) => {
+            tables.push(table.0);
+            Ok(())
+        }
+        _ => Ok(()),
+    })?;
+    tables.sort_unstable();
+    let close = |pair: &[u64]| pair[1] - pair[0] < header.table_bytes();
+    let mut bad: Vec<u64> = tables.windows(2).filter(|pair| close(pair)).flatten().copied().collect();
+    bad.dedup();
+    Ok(bad)
 }
 
 /// Clusters of data that the image maps, valid or not.

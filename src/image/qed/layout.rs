@@ -123,7 +123,7 @@ impl Layout {
     }
 
     fn plan_tables(&mut self, highest: u64) {
-        if self.become_runs() {
+        if self.fill_runs() {
             return;
         }
         match self.best_stretch(highest) {
@@ -136,7 +136,7 @@ impl Layout {
     }
 
     /// High tables into runs of holes that are long enough.
-    fn become_runs(&mut self) -> bool {
+    fn fill_runs(&mut self) -> bool {
         let (limit, table) = (self.limit(), self.table);
         let high = self.tables.keys().rev().take_while(|at| **at + table > limit).copied();
         let runs = self.used.holes(self.first, limit);
@@ -237,6 +237,7 @@ mod tests {
             state ^= state << 17;
             state % n
         };
+        let (mut slides, mut stretches) = (0, 0);
         for round in 0..4000 {
             let (first, table) = (1 + below(3), 1 << below(5));
             let (mut used, mut tables) = (Used::default(), BTreeMap::new());
@@ -256,6 +257,8 @@ mod tests {
             while let Some(batch) = layout.next().unwrap() {
                 batches += 1;
                 assert!(batches < 1000, "round {round} does not end: {batch:?}");
+                slides += usize::from(matches!(&batch, Batch::Tables(m) if m[0].to > m[0].from));
+                stretches += usize::from(matches!(&batch, Batch::Data(m) if m[0].0 < first + total));
             }
             assert_eq!((layout.used.count(), layout.used.end()), (total, first + total), "round {round}");
             assert_eq!(layout.tables.len(), number);
@@ -263,6 +266,7 @@ mod tests {
             assert!(places.windows(2).all(|w| w[0] + table <= w[1]), "round {round}");
             assert!(places.iter().all(|at| (*at..at + table).all(|c| layout.used.has(c))));
         }
+        assert!(slides > 100 && stretches > 100, "too tame: {slides} slides, {stretches} stretches");
     }
 
     #[test]

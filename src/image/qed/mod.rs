@@ -9,7 +9,9 @@
 //! | `survey` | walking all tables: what is used, which references are wrong |
 //! | `check` | the survey as findings |
 //! | `create` | a new image |
-//! | `writer` | changes: new tables in free space, one flip of sector 0 |
+//! | `writer` | a change in the making: data and tables in free space |
+//! | `commit` | making it true: one flip of sector 0 |
+//! | `empty` | giving up everything an image holds |
 //! | `alloc` | the writer's free space |
 //! | `layout` | which clusters move where, so that no hole is left |
 //! | `tidy` | moving them |
@@ -22,7 +24,9 @@
 
 mod alloc;
 mod check;
+mod commit;
 mod create;
+mod empty;
 mod header;
 mod layout;
 mod relink;
@@ -33,7 +37,7 @@ mod tidy;
 mod used;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State};
 use crate::error::{Error, Result};
@@ -43,15 +47,17 @@ use header::Header;
 use tables::{Cache, Entry};
 
 pub use create::{CreateOptions, create};
+pub use empty::empty;
 pub use relink::relink;
 pub use repair::repair;
-pub use writer::{QedWriter, empty};
+pub use writer::QedWriter;
 
 /// A QED image.
 pub struct Qed {
     file: Arc<dyn File>,
     header: Header,
     cache: Cache,
+    overlaps: OnceLock<Vec<u64>>,
 }
 
 impl Qed {
@@ -62,7 +68,7 @@ impl Qed {
     /// bit that is not known.
     pub fn open(file: Arc<dyn File>) -> Result<Self> {
         let header = Header::read(&*file)?;
-        Ok(Self { file, header, cache: Cache::default() })
+        Ok(Self { file, header, cache: Cache::default(), overlaps: OnceLock::new() })
     }
 
     /// How many guest bytes from `at` no L2 table maps (0 when one does), looking no further than
@@ -74,14 +80,29 @@ impl Qed {
         let value = piece[place].get();
         if value == 0 {
             let empty = piece[place..].iter().take_while(|v| v.get() == 0).count() as u64;
-            let stop = (first + empty).saturating_mul(span).min(end);
+            let hole = tables::skip_hole(&*self.file, self.header.l1, self.header.table_entries(), first)?;
+            let stop = (first + empty).max(hole).saturating_mul(span).min(end);
             return Ok((stop - at, None));
         }
         if !self.header.is_table(value) {
             let what = format!("L1 entry leads to {value:#x}, misaligned or outside the file");
             return Err(Error::corrupt(what).offset(self.header.l1.0 + first * 8));
         }
+        if self.overlaps()?.binary_search(&value).is_ok() {
+            let what = format!("L1 entry leads to {value:#x}, where another table lies as well");
+            return Err(Error::corrupt(what).offset(self.header.l1.0 + first * 8));
+        }
         Ok((0, Some(Host(value))))
+    }
+
+    /// Tables that overlap one another, in order: with them a small file could claim more runs than
+    /// anybody can read.
+    fn overlaps(&self) -> Result<&[u64]> {
+        if let Some(known) = self.overlaps.get() {
+            return Ok(known);
+        }
+        let found = check::overlapping_tables(self)?;
+        Ok(self.overlaps.get_or_init(|| found))
     }
 
     fn l1_piece(&self, index: u64) -> Result<(tables::Piece, usize)> {
@@ -142,6 +163,16 @@ impl Image for Qed {
         // One step per cluster as long as the next entry continues the run.
         let mut run = 1;
         let mut stop = (at.0 - at.0 % size).saturating_add(size);
+        if first == Entry::Unallocated {
+            let hole = tables::skip_hole(&*self.file, table, entries, index)?;
+            if hole > index + run {
+                run = hole - index;
+                stop = (at.0 - at.0 % size).saturating_add(run.saturating_mul(size));
+                if hole < entries {
+                    (piece, place) = self.cache.piece(&*self.file, table, entries, hole - 1)?;
+                }
+            }
+        }
         while stop < end && index + run < entries {
             place += 1;
             if place == piece.len() {

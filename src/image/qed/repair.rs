@@ -22,6 +22,9 @@ const MAX_SHARED: usize = 1 << 20;
 /// Repairs the image in `file`, which is held for writing; with `dry` only counts what that would
 /// write. A sound image is left alone.
 ///
+/// [`Repair::Leaks`] refuses an image with worse damage. [`Repair::All`] drops references that lead
+/// nowhere (as QEMU does), copies clusters that are referenced twice, and reclaims leaks.
+///
 /// Guest ranges whose reference leads nowhere, which fail to be read, read through to the backing
 /// file afterwards. Everything else reads as before, at every instant.
 ///
@@ -120,8 +123,9 @@ pub(super) fn heal(file: &Arc<dyn File>, header: &Header, dry: bool) -> Result<u
 /// Gives each of these references (where it is, where it leads) a copy of its own, from cluster
 /// `first` on, behind the end of the file.
 fn separate(file: &dyn File, shared: &[(Host, Host)], first: u64, size: u64) -> Result<()> {
+    let mut buffer = CopyBuffer::default();
     for ((_, from), to) in shared.iter().zip(first..) {
-        copy_range(file, from.0, file, to * size, size, &mut CopyBuffer::default())?;
+        copy_range(file, from.0, file, to * size, size, &mut buffer)?;
     }
     file.sync()?;
     for ((at, _), to) in shared.iter().zip(first..) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U64;
 
+use super::header::Header;
 use crate::error::Result;
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::Host;
@@ -56,6 +57,34 @@ pub(super) fn read(file: &dyn File, at: Host, count: u64) -> Result<Piece> {
     let mut entries = vec![U64::ZERO; count.min(PIECE) as usize];
     read_exact_or_zero(file, at.0, entries.as_mut_bytes())?;
     Ok(entries.into())
+}
+
+/// The first entry from `index` on that does not lie in a hole of the file; `entries` when there is
+/// none. Sparse tables cost no time.
+pub(super) fn skip_hole(file: &dyn File, table: Host, entries: u64, index: u64) -> Result<u64> {
+    let next = match file.data_range(table.0 + index * 8)? {
+        Some(data) => data.start.saturating_sub(table.0) / 8,
+        None => entries,
+    };
+    Ok(next.clamp(index, entries))
+}
+
+/// A whole table, with bad entries (which are dropped where that is allowed at all) as nothing.
+/// At most 16 MiB, and inside the file.
+pub(super) fn whole(
+    file: &dyn File,
+    header: &Header,
+    at: Host,
+    good: impl Fn(u64) -> bool,
+) -> Result<Vec<U64>> {
+    let entries = header.table_entries();
+    let mut words = Vec::with_capacity(entries as usize);
+    while (words.len() as u64) < entries {
+        let done = words.len() as u64;
+        let piece = read(file, Host(at.0 + done * 8), PIECE.min(entries - done))?;
+        words.extend(piece.iter().map(|e| if good(e.get()) { *e } else { U64::ZERO }));
+    }
+    Ok(words)
 }
 
 /// What an L2 entry says.

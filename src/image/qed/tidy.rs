@@ -52,7 +52,8 @@ pub(super) fn tidy(
     mut layout: Layout,
     dry: bool,
 ) -> Result<Written> {
-    let mut tidy = Tidy { file: &**file, header, dry, done: Written::default() };
+    let (done, buffer) = (Written::default(), CopyBuffer::default());
+    let mut tidy = Tidy { file: &**file, header, dry, done, buffer };
     let mut end = layout.used.end();
     while let Some(batch) = layout.next()? {
         match &batch {
@@ -76,6 +77,7 @@ struct Tidy<'a> {
     header: &'a mut Header,
     dry: bool,
     done: Written,
+    buffer: CopyBuffer,
 }
 
 impl Tidy<'_> {
@@ -90,14 +92,7 @@ impl Tidy<'_> {
         while let Some((from, to)) = rest.first() {
             let goes_on = |(i, m): &(usize, &(u64, u64))| **m == (from + *i as u64, to + *i as u64);
             let run = rest.iter().enumerate().take_while(goes_on).count();
-            copy_range(
-                self.file,
-                from * size,
-                self.file,
-                to * size,
-                run as u64 * size,
-                &mut CopyBuffer::default(),
-            )?;
+            copy_range(self.file, from * size, self.file, to * size, run as u64 * size, &mut self.buffer)?;
             rest = &rest[run..];
         }
         self.file.sync()?;
@@ -127,14 +122,7 @@ impl Tidy<'_> {
         for m in moves {
             self.done.meta_bytes += bytes;
             if !self.dry {
-                copy_range(
-                    self.file,
-                    m.from * size,
-                    self.file,
-                    m.to * size,
-                    bytes,
-                    &mut CopyBuffer::default(),
-                )?;
+                copy_range(self.file, m.from * size, self.file, m.to * size, bytes, &mut self.buffer)?;
             }
         }
         if !self.dry {

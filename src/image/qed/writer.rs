@@ -20,11 +20,10 @@ use zerocopy::little_endian::U64;
 use super::Qed;
 use super::alloc::Alloc;
 use super::check::sentence;
-use super::header::{Header, SECTOR};
+use super::header::Header;
 use super::repair::heal;
 use super::survey::{Fault, Survey};
-use super::tables::{self, PIECE};
-use super::tidy::tidy;
+use super::tables;
 use super::used::Used;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{Target, Written};
@@ -33,19 +32,19 @@ use crate::units::{Guest, Host, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
 pub struct QedWriter {
-    image: Qed,
-    header: Header,
-    l1: Vec<U64>,
-    old_l1: Vec<U64>,
+    pub(super) image: Qed,
+    pub(super) header: Header,
+    pub(super) l1: Vec<U64>,
+    pub(super) old_l1: Vec<U64>,
     l2: Option<OpenL2>,
     l2_next: usize,
-    alloc: Alloc,
+    pub(super) alloc: Alloc,
     /// What the new image will not refer to, though the old one does or it was handed out.
-    dropped: Used,
-    dry: bool,
+    pub(super) dropped: Used,
+    pub(super) dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
-    old_len: Option<u64>,
-    done: Written,
+    pub(super) old_len: Option<u64>,
+    pub(super) done: Written,
 }
 
 /// The L2 table that requests currently fall into.
@@ -85,7 +84,7 @@ impl QedWriter {
             done.meta_bytes += heal(&image.file, &header, dry)?;
         }
         header.need_check = false;
-        let l1 = read_table(&image, header.l1, |at| header.is_table(at))?;
+        let l1 = tables::whole(&*image.file, &header, header.l1, |at| header.is_table(at))?;
         Ok(Self {
             alloc: Alloc::new(&header, survey.used),
             old_l1: l1.clone(),
@@ -111,7 +110,7 @@ impl QedWriter {
     }
 
     /// Writes a table into free space; gives its offset.
-    fn put_table(&mut self, words: &[U64]) -> Result<u64> {
+    pub(super) fn put_table(&mut self, words: &[U64]) -> Result<u64> {
         let at = self.alloc.exact(self.table_clusters())? * self.header.cluster_size;
         self.done.meta_bytes += self.header.table_bytes();
         self.done.extra_bytes += self.header.table_bytes();
@@ -121,7 +120,7 @@ impl QedWriter {
         Ok(at)
     }
 
-    fn drop_table(&mut self, at: u64) -> Result<()> {
+    pub(super) fn drop_table(&mut self, at: u64) -> Result<()> {
         self.dropped.mark_run(at / self.header.cluster_size, self.table_clusters()).map(|_| ())
     }
 
@@ -133,7 +132,9 @@ impl QedWriter {
             }
             let words = match self.entry(index)? {
                 0 => vec![U64::ZERO; self.header.table_entries() as usize],
-                at => read_table(&self.image, Host(at), |at| at == 1 || self.image.header.is_cluster(at))?,
+                at => tables::whole(&*self.image.file, &self.image.header, Host(at), |at| {
+                    at == 1 || self.image.header.is_cluster(at)
+                })?,
             };
             self.l2 = Some(OpenL2 { index, words, changed: false });
         }
@@ -195,44 +196,6 @@ impl QedWriter {
         self.l2_next = self.l1.len();
         Ok(())
     }
-
-    /// New tables, the flip, and then the holes. A sector is all that changes when only the header
-    /// does.
-    fn commit(&mut self) -> Result<()> {
-        let old_end = div_up(self.old_len.unwrap_or(0), self.header.cluster_size);
-        if self.l1 != self.old_l1 {
-            self.drop_table(self.header.l1.0)?;
-            let words = std::mem::take(&mut self.l1);
-            self.header.l1 = Host(self.put_table(&words)?);
-            self.l1 = words;
-        }
-        let end = self.alloc.used.end() * self.header.cluster_size;
-        self.done.meta_bytes += SECTOR as u64;
-        let file = self.image.file.clone();
-        if !self.dry {
-            // A cluster must lie in the file whole to count, even if its tail was never written.
-            if file.len()? < end {
-                file.set_len(end)?;
-            }
-            self.old_len = None;
-            self.header.flip(&*file)?;
-        }
-        let mut used = std::mem::take(&mut self.alloc.used);
-        for (first, count) in self.dropped.runs(0) {
-            used.unmark_run(first, count);
-        }
-        let size = self.header.cluster_size;
-        let tables = self.l1.iter().zip(0..).filter(|(e, _)| e.get() != 0);
-        let layout = self.header.layout(used, tables.map(|(e, index)| (e.get() / size, index)));
-        let left = layout.limit();
-        let tidied = tidy(&file, &mut self.header, layout, self.dry)?;
-        self.done.data_bytes += tidied.data_bytes;
-        self.done.meta_bytes += tidied.meta_bytes;
-        self.done.freed_bytes += (old_end * size + self.done.extra_bytes).saturating_sub(left * size);
-        self.done.extra_bytes += tidied.extra_bytes;
-        self.done.freed_bytes += tidied.extra_bytes;
-        Ok(())
-    }
 }
 
 impl Target for QedWriter {
@@ -258,8 +221,22 @@ impl Target for QedWriter {
         Ok(())
     }
 
-    fn shrink(&mut self, _: u64) -> Result<()> {
-        Err(Error::unsupported("a QED image cannot become smaller"))
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        if size >= self.header.image_size {
+            return Ok(());
+        }
+        let size = align_up(size, 512);
+        let (first, entries) = (div_up(size, self.header.cluster_size), self.header.table_entries());
+        for index in (first / entries) as usize..self.l1.len() {
+            if self.entry(index)? != 0 || self.l2.as_ref().is_some_and(|t| t.index == index) {
+                let start = index as u64 * entries;
+                for cluster in first.max(start)..start + entries {
+                    self.set_entry(cluster, 0)?;
+                }
+            }
+        }
+        self.header.image_size = size;
+        Ok(())
     }
 
     fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
@@ -319,26 +296,6 @@ impl Drop for QedWriter {
     }
 }
 
-/// Empties the image in `file`, so that all of it reads through to its backing file.
-pub fn empty(file: Arc<dyn File>, dry: bool) -> Result<Written> {
-    let mut writer = QedWriter::open(file, dry)?;
-    writer.clear()?;
-    Box::new(writer).finish()
-}
-
 fn damaged(fault: Fault, at: Host, to: Host) -> Error {
     Error::corrupt(sentence(fault, to)).offset(at.0).remedy("repair the image first")
-}
-
-/// A whole table, with bad entries (which are dropped where that is allowed at all) as nothing.
-/// At most 16 MiB, and inside the file.
-fn read_table(image: &Qed, at: Host, good: impl Fn(u64) -> bool) -> Result<Vec<U64>> {
-    let entries = image.header.table_entries();
-    let mut words = Vec::with_capacity(entries as usize);
-    while (words.len() as u64) < entries {
-        let done = words.len() as u64;
-        let piece = tables::read(&*image.file, Host(at.0 + done * 8), PIECE.min(entries - done))?;
-        words.extend(piece.iter().map(|e| if good(e.get()) { *e } else { U64::ZERO }));
-    }
-    Ok(words)
 }

@@ -1,0 +1,73 @@
+//! Making a change true: the last tables, one barrier, sector 0, and only then giving back.
+
+use super::header::{AUTOCLEAR_BITMAPS, SECTOR};
+use super::tables::to_be_bytes;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::storage::read_exact_or_zero;
+use crate::units::{align_up, div_up};
+
+impl Writer {
+    pub(super) fn write_l1(&mut self) -> Result<()> {
+        let bytes = to_be_bytes(&self.l1);
+        self.drop_range(self.image.header.l1_offset, u64::from(self.image.header.l1_size) * 8)?;
+        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
+        self.put(at, &bytes)?;
+        self.header.l1_offset = at << self.header.cluster_bits;
+        self.header.l1_size = self.l1.len() as u32;
+        Ok(())
+    }
+
+    pub(super) fn write_refcounts(&mut self) -> Result<()> {
+        let settled = self.refs.settle(&mut self.alloc)?;
+        let blocks: Vec<_> = self.refs.blocks().map(|(at, block)| (at, block.bytes.clone())).collect();
+        for (at, bytes) in blocks {
+            self.put(at, &bytes)?;
+        }
+        self.put(settled.table_at, &to_be_bytes(&settled.table))?;
+        self.header.reftable_offset = settled.table_at << self.header.cluster_bits;
+        self.header.reftable_clusters = settled.table_clusters as u32;
+        Ok(())
+    }
+
+    pub(super) fn flip(&mut self) -> Result<()> {
+        // What an unknown bit promises may no longer hold. Bitmaps stay valid as long as the active
+        // state reads the same.
+        self.header.autoclear &= if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS };
+        let file = self.image.file.clone();
+        let mut sector = [0; SECTOR];
+        read_exact_or_zero(&*file, 0, &mut sector)?;
+        let sector = self.header.store(&sector)?;
+        self.done.meta_bytes += SECTOR as u64;
+        if self.dry {
+            return Ok(());
+        }
+        // Readers take whole sectors and clusters; what is missing at the end is a hole.
+        let len = file.len()?;
+        if !len.is_multiple_of(self.cluster_size()) {
+            file.set_len(align_up(len, self.cluster_size()))?;
+        }
+        file.sync()?;
+        self.old_len = None;
+        file.write_at(0, &sector)?;
+        file.sync()
+    }
+
+    /// Gives back what the new image no longer uses.
+    pub(super) fn give_back(&mut self, freed: &[(u64, u64)], end: u64) -> Result<()> {
+        let bits = self.header.cluster_bits;
+        let file = self.image.file.clone();
+        self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
+        if self.dry {
+            return Ok(());
+        }
+        let holes = freed.iter().filter(|(start, _)| *start < end && !self.leaves_room);
+        for (start, len) in holes {
+            file.punch(start << bits, (*len).min(end - start) << bits)?;
+        }
+        if file.len()? > end << bits {
+            file.set_len(end << bits)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The writer as everybody else sees it.
+
+use std::sync::Arc;
+
+use super::entry::{ALL_ALLOCATED, COPIED, zeros};
+use super::header::MAX_L1_BYTES;
+use super::writer::Writer;
+use crate::error::{Error, Place, Result};
+use crate::image::{State, Target, Written};
+use crate::storage::File;
+use crate::units::{Guest, Host, align_up, div_up};
+
+impl Target for Writer {
+    fn unit(&self) -> u64 {
+        self.cluster_size()
+    }
+
+    fn size(&self) -> u64 {
+        self.header.size
+    }
+
+    fn grow(&mut self, size: u64) -> Result<()> {
+        if size <= self.header.size {
+            return Ok(());
+        }
+        self.sizes_are_recorded()?;
+        let size = align_up(size, 512);
+        let entries = self.header.l1_entries_for(size);
+        if entries * 8 > MAX_L1_BYTES {
+            return Err(Error::unsupported(format!("{size} bytes are too many for this cluster size")));
+        }
+        self.l1.resize(self.l1.len().max(entries as usize), 0);
+        self.header.size = size;
+        Ok(())
+    }
+
+    fn shrink(&mut self, size: u64) -> Result<()> {
+        self.sizes_are_recorded()?;
+        let size = align_up(size, 512);
+        let kept = self.header.l1_entries_for(size);
+        // Entries of the last table kept; then whole tables.
+        let disk = div_up(self.header.size, self.cluster_size());
+        for cluster in div_up(size, self.cluster_size())..disk.min(kept * self.header.l2_entries()) {
+            self.set_entry(cluster, (0, 0))?;
+        }
+        self.close_l2()?;
+        let gone = self.l1.split_off(self.l1.len().min(kept as usize));
+        self.drop_tree(&gone)?;
+        self.l2_next = self.l1.len();
+        self.header.size = size;
+        Ok(())
+    }
+
+    fn content_changes(&mut self) {
+        self.content_changes = true;
+    }
+
+    fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
+        if self.header.encryption.is_some() {
+            return Err(
+                Error::unsupported("encrypted; cowherd cannot write data into it").at(self.image.file.path())
+            );
+        }
+        let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
+        self.refs.add(&mut self.alloc, at, count, 1)?;
+        let bytes = count << self.header.cluster_bits;
+        self.wrote_data(bytes);
+        Ok((Host(at << self.header.cluster_bits), bytes))
+    }
+
+    fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
+        for (i, cluster) in self.clusters(at, len)?.enumerate() {
+            let host = host.0 + ((i as u64) << self.header.cluster_bits);
+            self.set_entry(cluster, (host | COPIED, ALL_ALLOCATED))?;
+        }
+        Ok(())
+    }
+
+    fn zero(&mut self, at: Guest, len: u64) -> Result<bool> {
+        let backed = self.header.backing_offset != 0;
+        if backed && self.header.version < 3 {
+            return Ok(false);
+        }
+        for cluster in self.clusters(at, len)? {
+            self.set_entry(cluster, if backed { zeros(&self.header) } else { (0, 0) })?;
+        }
+        Ok(true)
+    }
+
+    fn file(&self) -> &Arc<dyn File> {
+        &self.image.file
+    }
+
+    fn is_dry(&self) -> bool {
+        self.dry
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        let path = self.image.file.path().to_path_buf();
+        self.close_l2()?;
+        let untouched = !self.tidy
+            && self.refs.is_empty()
+            && self.table.is_none()
+            && self.header == self.image.header
+            && **self.image.l1(State::Active)? == *self.l1;
+        if untouched {
+            return Ok(self.done);
+        }
+        self.write_l1().at(&path)?;
+        self.write_snapshots().at(&path)?;
+        self.write_refcounts().at(&path)?;
+        let freed = self.refs.freed(&mut self.alloc)?;
+        let end = self.refs.end(&mut self.alloc)?;
+        self.flip().at(&path)?;
+        self.give_back(&freed, end).at(&path)?;
+        Ok(self.done)
+    }
+}

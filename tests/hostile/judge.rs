@@ -1,0 +1,112 @@
+//! Running every command on a case and comparing with its verdict.
+
+use crate::case::{Case, Expect};
+use crate::child::{Answer, cowherd};
+use crate::qcow2::Qcow2;
+use crate::stage::{Stage, Watch};
+
+/// The promise, whatever is in the image. A build that is not optimised may take longer.
+const MAX_SECONDS: f64 = if cfg!(debug_assertions) { 8.0 } else { 2.0 };
+const MAX_MEMORY: u64 = 256 << 20;
+
+/// One command line, what it must answer, and the files it may open.
+struct Step<'a> {
+    args: Vec<&'a str>,
+    expect: Expect,
+    opens: Vec<String>,
+}
+
+/// Everything that is wrong with how the program treats a case; empty when all is well.
+pub(crate) fn judge(case: &Case) -> Vec<String> {
+    let stage = Stage::new();
+    (case.set)(&stage);
+    stage.put("over.qcow2", &Qcow2::over("x.img", Some(stage.format_of("x.img"))).build());
+    let before = stage.state();
+    let (inside, outside) = (Watch::on(&stage.herd), Watch::on(&stage.outside));
+    let mut wrong = Vec::new();
+    for step in steps(case) {
+        let answer = cowherd(&stage.herd, &step.args);
+        let opened = inside.opened();
+        let mut say = |what: String| wrong.push(format!("{}: {what}", step.args.join(" ")));
+        for name in opened.iter().filter(|name| !step.opens.contains(name)) {
+            say(format!("opened {name}"));
+        }
+        for name in outside.opened() {
+            say(format!("opened {name} outside"));
+        }
+        compare(&step, &answer, &mut say);
+    }
+    if stage.state() != before {
+        wrong.push("a file changed".to_owned());
+    }
+    wrong
+}
+
+fn steps(case: &Case) -> Vec<Step<'_>> {
+    let verdict = &case.verdict;
+    let alone = vec!["x.img".to_owned()];
+    let chain = [alone.clone(), case.may_open.clone()].concat();
+    let all = [chain.clone(), vec!["over.qcow2".to_owned()]].concat();
+    let step = |line: &'static str, expect, opens: &[String]| Step {
+        args: line.split(' ').collect(),
+        expect,
+        opens: opens.to_vec(),
+    };
+    let commit = match verdict.commit.0 {
+        0 => "commit over.qcow2 --dry-run",
+        _ => "commit over.qcow2 --yes",
+    };
+    vec![
+        step("info x.img", verdict.info, &alone),
+        step("info x.img --json", (verdict.info.0, ""), &alone),
+        step("check x.img", verdict.check, &alone),
+        step("map x.img", verdict.map, &chain),
+        step("cat x.img --length 2M", verdict.cat, &chain),
+        step("tree .", (0, verdict.tree), &all),
+        step("tree . --space", (0, ""), &all),
+        step(commit, verdict.commit, &all),
+    ]
+}
+
+fn compare(step: &Step<'_>, answer: &Answer, say: &mut impl FnMut(String)) {
+    let (code, words) = step.expect;
+    let text = String::from_utf8_lossy(&answer.out);
+    if answer.status.code() != Some(code) {
+        say(format!("{} instead of {code}; {} {}", answer.status, answer.err, last_line(&text)));
+    }
+    let heard = if code == 0 || !answer.out.is_empty() {
+        format!("{text}{}", answer.err)
+    } else {
+        answer.err.clone()
+    };
+    if !heard.contains(words) {
+        say(format!("no \"{words}\" in: {} {}", answer.err, &text[..text.len().min(600)]));
+    }
+    if answer.err.contains("panicked") {
+        say(answer.err.clone());
+    }
+    if !matches!(code, 0 | 2 | 3) && !(1..=2).contains(&answer.err.lines().count()) {
+        say(format!("not one line and a remedy: {}", answer.err));
+    }
+    if answer.seconds > MAX_SECONDS {
+        say(format!("took {:.1} s", answer.seconds));
+    }
+    if answer.memory > MAX_MEMORY {
+        say(format!("took {} MiB", answer.memory >> 20));
+    }
+    let shown = if step.args[0] == "cat" || step.args.contains(&"--json") { "" } else { &text };
+    if let Some(c) = shown.chars().chain(answer.err.chars()).find(|c| is_unsafe(*c)) {
+        say(format!("printed {}", c.escape_unicode()));
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    let line = text.lines().last().unwrap_or_default();
+    line.get(..200).unwrap_or(line)
+}
+
+/// What a terminal must not be given.
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
