@@ -2,10 +2,12 @@
 //!
 //! A command opens views through the chain floor, asks the forest floor for a forest, or makes a
 //! plan and lets a job run it; it never touches image bytes itself. What is the same for all
-//! commands lies beside them: [`args`] (the options), [`exit`] (the codes), [`out`] (standard
-//! output and the terminal), [`opening`] (gates and locks), [`change`] (plan, consent, job).
+//! commands lies beside them: [`args`] and [`args_change`] (the options), [`exit`] (the codes),
+//! [`out`] (standard output and the terminal), [`opening`] (gates and locks), [`change`] (plan,
+//! consent, job).
 
 mod args;
+mod args_change;
 mod cat;
 mod change;
 mod check;

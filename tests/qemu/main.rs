@@ -14,8 +14,13 @@ mod creating;
 mod damage;
 mod devices;
 mod garbage;
+mod guest;
 mod interrupt;
 mod lab;
+mod matrix;
+mod matrix_damage;
+mod matrix_shape;
+mod matrix_steps;
 mod measuring;
 mod qed;
 mod qed_commit;
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         interrupt::cases(),
         garbage::cases(),
         random::cases(),
+        matrix::cases(),
         terminal::cases(),
         qed::cases(),
         qed_commit::cases(),

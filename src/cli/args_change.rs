@@ -1,0 +1,155 @@
+//! The options of the commands that change images. Spellings are a contract.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::args::Allow;
+use super::values::{NewSize, Watch, format, hazard, new_size, size};
+use crate::image::Format;
+use crate::plan::HazardKind;
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    pub(super) image: PathBuf,
+    /// Bytes a guest sees: a number with k, M, G or T; the backing file's size by default
+    #[arg(value_parser = size)]
+    pub(super) size: Option<u64>,
+    /// The format: qcow2, qed or raw
+    #[arg(short = 'f', value_name = "FMT", value_parser = format)]
+    pub(super) format: Format,
+    /// The image it is based on, as it is to be recorded (relative to IMAGE's folder)
+    #[arg(short = 'b', value_name = "BACKING")]
+    pub(super) backing: Option<OsString>,
+    /// The format of BACKING
+    #[arg(short = 'F', value_name = "FMT", value_parser = format, requires = "backing")]
+    pub(super) backing_format: Option<Format>,
+    /// Options of the format. qcow2: cluster_size, refcount_bits, compat (0.10, 1.1), extended_l2,
+    /// compression_type (zlib, zstd), lazy_refcounts, preallocation (off, metadata, falloc, full);
+    /// qed: cluster_size, table_size; raw: preallocation
+    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) options: Vec<String>,
+}
+
+/// How a change is agreed to and watched.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Changing {
+    /// Print the plan and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(super) yes: bool,
+    /// Consent to a kind of hazard by name; `cowherd help hazards` lists them
+    #[arg(long, value_name = "KIND", value_parser = hazard)]
+    pub(super) accept: Vec<HazardKind>,
+    /// Move at most N bytes of guest data a second
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) rate_limit: Option<u64>,
+    /// How progress is shown on standard error
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(super) progress: Watch,
+    /// One JSON document: the plan with --dry-run, the report otherwise
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Commit {
+    /// The image to merge down
+    pub(super) top: PathBuf,
+    /// The image to merge into; its parent, which is also the default
+    #[arg(long, short = 'b', value_name = "BASE")]
+    pub(super) base: Option<PathBuf>,
+    /// Keep TOP's file even when nothing needs it any more
+    #[arg(long, conflicts_with = "remove")]
+    pub(super) keep: bool,
+    /// Move TOP to the trash even when nothing is based on it
+    #[arg(long)]
+    pub(super) remove: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Resize {
+    pub(super) image: PathBuf,
+    /// Bytes a guest will see: a number with k, M, G or T; +N and -N mean so much more or less
+    #[arg(value_parser = new_size, allow_hyphen_values = true)]
+    pub(super) size: NewSize,
+    /// Make it shorter although what lies beyond the new end is lost
+    #[arg(long)]
+    pub(super) shrink: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Snapshot {
+    #[command(subcommand)]
+    pub(super) action: SnapshotAction,
+}
+
+/// What can be done with internal snapshots.
+#[derive(Debug, Subcommand)]
+pub(super) enum SnapshotAction {
+    /// List the internal snapshots of an image
+    List {
+        image: PathBuf,
+        /// A JSON array with qemu-img's keys
+        #[arg(long)]
+        json: bool,
+    },
+    /// Record the active state of an image as a new snapshot
+    Create {
+        image: PathBuf,
+        /// Not empty, and not the name of another snapshot of this image
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Make the active state of an image what a snapshot holds
+    Apply {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Remove a snapshot
+    Delete {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Give a snapshot another name
+    Rename {
+        image: PathBuf,
+        /// Its name, or #ID
+        #[arg(value_name = "SNAP")]
+        which: String,
+        /// Not empty, and not the name of another snapshot of this image
+        #[arg(value_name = "NEWNAME")]
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How a snapshot is changed.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
