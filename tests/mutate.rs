@@ -1,7 +1,7 @@
 //! The short, seeded version of `tests/fuzz`: sound images with bytes and words changed at random,
 //! through everything a reader does. The same on every machine; a failure names its round.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "hostile/build.rs"]
 mod build;
