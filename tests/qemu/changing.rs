@@ -32,13 +32,22 @@ fn resize() {
             std::fs::copy(lab.path("a"), lab.path("b")).unwrap();
             let shrinks = !size.starts_with('+') && !["8M", "5000k"].contains(&size);
             let what = format!("{format} {options} to {size}");
-            // QEMU refuses a QED size that is no multiple of a sector instead of rounding it up.
-            let by = if format == "qed" && size == "+1" { "+512" } else { size };
+            // QEMU refuses what is no multiple of a sector, except for raw files, instead of rounding it up.
+            let by = if format != "raw" && size == "+1" { "+512" } else { size };
             let flags = if shrinks { "--shrink --accept no-undo" } else { "" };
             let answer = lab.run(&format!("resize a {size} {flags} --yes"));
             let shrink = if shrinks { "--shrink" } else { "" };
             let line = format!("resize -q -f {format} {shrink} b -- {by}");
             let qemu = lab.try_tool("qemu-img", &line.split_whitespace().collect::<Vec<_>>());
+            if format == "qed" && shrinks {
+                // QEMU cannot do this at all.
+                assert_eq!((answer.code, qemu.status.success()), (0, false), "{what}: {}", answer.err);
+                let (ours, old) = (bytes(&lab, "a", format), bytes(&lab, "b", format));
+                assert!(ours.len() < old.len(), "{what}: not shorter");
+                assert_same(&what, &ours, &old[..ours.len()]);
+                lab.assert_clean();
+                continue;
+            }
             assert_eq!(answer.code == 0, qemu.status.success(), "{what}: {}", answer.err);
             assert_same(&what, &bytes(&lab, "a", format), &bytes(&lab, "b", format));
             if answer.code == 0 {
