@@ -263,3 +263,19 @@ fn a_power_cut_leaves_the_old_image_or_the_new_one() {
         }
     }
 }
+
+/// Two bits count to 3: the active state and two snapshots. Applying one of them needs no fourth.
+#[test]
+fn a_snapshot_is_applied_though_every_refcount_is_full() {
+    let file = created(512, 2, 3, false, false, 64 << 10);
+    let mut model = vec![0; 64 << 10];
+    change(&file, &mut model, &mut Random(7));
+    snapshot(&file, "sn1", 64 << 10);
+    snapshot(&file, "sn2", 64 << 10);
+    let mut writer = Writer::open(file.clone(), false).unwrap();
+    writer.apply_snapshot(0).unwrap();
+    Box::new(writer).finish().unwrap();
+    assert_clean(&file, "applied");
+    let size = read_all(file.clone(), State::Snapshot(0)).len();
+    assert!(read_all(file, State::Active) == model[..size], "the content changed");
+}

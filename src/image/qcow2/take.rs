@@ -41,9 +41,10 @@ impl Writer {
         self.close_l2()?;
         let size = self.image.virtual_size(State::Snapshot(index));
         let saved = self.image.l1(State::Snapshot(index))?.to_vec();
-        // Shared first, dropped second: nothing reaches 0 in between.
-        let mut l1 = self.share_tree(&saved, false)?;
+        // Dropped first: what both states hold needs no higher count in between. Nothing that reaches
+        // 0 is handed out before the flip.
         self.drop_tree(&self.l1.clone())?;
+        let mut l1 = self.share_tree(&saved, false)?;
         l1.resize(l1.len().max(self.header.l1_entries_for(size) as usize), 0);
         self.l1 = l1;
         self.l2_next = self.l1.len();
