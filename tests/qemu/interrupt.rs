@@ -130,6 +130,8 @@ fn assert_unchanged(lab: &Lab, before: &Views, raw: bool) {
 
 /// The next run ends what was begun.
 fn assert_completes(lab: &Lab, before: &Views) {
+    // Cut off between its last two steps, l2 has no child any more: a leaf stays, emptied.
+    let is_leaf = lab.img_json("info --output=json l3.qcow2")["backing-filename"] == "l1.qcow2";
     lab.run("commit l2.qcow2 --yes").expect(0);
     let after = lab.views();
     assert_same("the base", &after["l1.qcow2"], &before["l2.qcow2"]);
@@ -139,7 +141,7 @@ fn assert_completes(lab: &Lab, before: &Views) {
         }
     }
     lab.assert_clean();
-    assert!(!lab.path("l2.qcow2").exists());
+    assert_eq!(lab.path("l2.qcow2").exists(), is_leaf);
 }
 
 fn is_raw(lab: &Lab) -> bool {
@@ -162,7 +164,10 @@ fn killed(make: fn(&Lab), step: u64, done: u64) {
 fn random_kills() {
     let mut random = Random(0xdead_beef_cafe);
     let mut cut = 0;
-    for round in 0..6 {
+    let mut round = 0;
+    // A fast or a slow machine may let the first few run to their end, or not begin.
+    while round < 6 || cut == 0 && round < 60 {
+        round += 1;
         let lab = Lab::new();
         herd(&lab);
         let before = lab.views();
