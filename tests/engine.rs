@@ -4,30 +4,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::{Random, write_bytes as write};
 use cowherd::chain::{Chain, Layer};
 use cowherd::image::qcow2::{self, CreateOptions, Writer};
 use cowherd::image::{self, Format, Repair, Snapshot, State, Target};
 use cowherd::storage::{Event, File, MemFile, Recorder, Trace, apply_event};
 use cowherd::units::{Guest, align_up};
-
-/// A small generator of numbers, the same for the same seed everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 fn read_all(file: Arc<dyn File>, state: State) -> Vec<u8> {
     let image = image::open(file, Some(Format::Qcow2)).unwrap();
@@ -41,17 +28,6 @@ fn read_all(file: Arc<dyn File>, state: State) -> Vec<u8> {
 fn assert_clean(file: &Arc<dyn File>, what: &str) {
     let report = image::open(file.clone(), Some(Format::Qcow2)).unwrap().check().unwrap();
     assert_eq!((report.leaks, report.corruptions), (0, 0), "{what}: {:#?}", report.findings);
-}
-
-fn write(target: &mut dyn Target, at: u64, bytes: &[u8]) {
-    let mut done = 0;
-    while done < bytes.len() {
-        let (host, len) = target.allocate(Guest(at + done as u64), (bytes.len() - done) as u64).unwrap();
-        let n = (len as usize).min(bytes.len() - done);
-        target.file().write_at(host.0, &bytes[done..done + n]).unwrap();
-        target.map(Guest(at + done as u64), host, len).unwrap();
-        done += n;
-    }
 }
 
 fn change(file: &Arc<dyn File>, model: &mut Vec<u8>, random: &mut Random) {

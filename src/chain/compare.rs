@@ -33,15 +33,6 @@ pub struct Difference {
     pub offset: u64,
 }
 
-/// Why a run of two views is equal without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shared {
-    /// The same bytes of the same file supply both.
-    SamePlace,
-    /// Both read as zeros.
-    BothZero,
-}
-
 /// One run of a view, or the zeros beyond its end.
 struct Run {
     len: u64,
@@ -167,7 +158,7 @@ fn walk(
         let run_a = run_at(a, &mut cursor_a, at, end - at)?;
         let run_b = run_at(b, &mut cursor_b, at, end - at)?;
         let mut len = run_a.len.min(run_b.len);
-        if shared(&run_a, &run_b).is_some() {
+        if shared(&run_a, &run_b) {
             shared_bytes += len;
         } else {
             len = len.min(CHUNK);
@@ -179,11 +170,9 @@ fn walk(
     Ok(shared_bytes)
 }
 
-fn shared(a: &Run, b: &Run) -> Option<Shared> {
-    if a.zero && b.zero {
-        return Some(Shared::BothZero);
-    }
-    (!a.zero && a.place == b.place).then_some(Shared::SamePlace)
+/// Whether two runs are equal without reading: zeros both, or the same place in the same file.
+fn shared(a: &Run, b: &Run) -> bool {
+    a.zero && b.zero || !a.zero && a.place == b.place
 }
 
 fn read_or_zero(view: &View, at: u64, buf: &mut [u8]) -> Result<()> {

@@ -15,7 +15,7 @@ mod runs;
 mod spec;
 mod view;
 
-pub use compare::{Comparison, Difference, Shared, compare};
+pub use compare::{Comparison, Difference, compare};
 pub use cursor::{Cursor, Extents};
 pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener};

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::forest::{self, Forest, ScanOptions};
 use crate::job::{self, Job, Report, Snapshot};
 use crate::plan::{self, CommitOptions, HazardKind, Plan};
+use crate::storage;
 
 /// The floors below, as the UI uses them. Called from several threads.
 pub trait Engine: Send + Sync + 'static {
@@ -86,7 +87,6 @@ impl Engine for Floors {
 
     fn free_space(&self, path: &Path) -> Option<u64> {
         let folder = path.parent().unwrap_or(path);
-        let facts = rustix::fs::statvfs(folder).ok()?;
-        facts.f_bavail.checked_mul(facts.f_frsize)
+        storage::free_space(folder).ok()
     }
 }

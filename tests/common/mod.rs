@@ -16,7 +16,7 @@ use cowherd::storage::{File, RealFile};
 use cowherd::units::Guest;
 
 /// A small generator of numbers (xorshift), the same for the same seed everywhere.
-pub(crate) struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+#[path = "../common/mod.rs"]
+mod common;
 mod header;
 mod model;
 mod repairs;

@@ -4,31 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use crate::common::Random;
 use cowherd::chain::{Chain, Layer};
 use cowherd::image::qed::{self, CreateOptions};
 use cowherd::image::{self, BackingRef, CheckReport, Format, State, Target, Written};
 use cowherd::storage::{Event, File, MemFile, apply_event};
 use cowherd::units::{Guest, align_up};
-
-/// A small generator of numbers, the same for the same seed everywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 pub(crate) fn memory(bytes: Vec<u8>) -> Arc<dyn File> {
     Arc::new(MemFile::new("mem", bytes))
