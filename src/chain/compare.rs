@@ -45,8 +45,10 @@ fn run_at(view: &View, cursor: &mut Cursor<'_>, at: u64, max: u64) -> Result<Run
         return Ok(Run { len: max, zero: true, place: None });
     }
     let extent = cursor.extent_at(Guest(at), max)?;
-    let file = view.layers()[extent.depth].image.file().id();
-    Ok(Run { len: extent.len, zero: extent.reads_zero(), place: Some((file, extent.kind)) })
+    let image = &view.layers()[extent.depth].image;
+    // Without its data file there is no place to tell; reading then says why.
+    let place = image.data().ok().map(|file| (file.id(), extent.kind));
+    Ok(Run { len: extent.len, zero: extent.reads_zero(), place })
 }
 
 /// Compares content as a guest sees it, until the first difference. `progress` is called with the
@@ -172,7 +174,7 @@ fn walk(
 
 /// Whether two runs are equal without reading: zeros both, or the same place in the same file.
 fn shared(a: &Run, b: &Run) -> bool {
-    a.zero && b.zero || !a.zero && a.place == b.place
+    a.zero && b.zero || !a.zero && a.place.is_some() && a.place == b.place
 }
 
 fn read_or_zero(view: &View, at: u64, buf: &mut [u8]) -> Result<()> {

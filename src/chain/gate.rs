@@ -11,6 +11,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::image::DataFile;
 use crate::text::Shown;
 
 /// The policy: folders (or single files) below which names in images may lead.
@@ -50,12 +51,26 @@ impl Gate {
     /// Fails with [`Kind::Gate`] when the name is not a plain file name or leads outside, and with
     /// [`Kind::NotFound`] when there is no such file.
     pub fn resolve(&self, referrer: &Path, name: &OsStr) -> Result<PathBuf> {
+        self.lead(referrer, "backing", name, "or tell the image where it is now with rebase --unsafe")
+    }
+
+    /// Like [`resolve`](Self::resolve), for the external data file that the image at `referrer` names.
+    pub fn resolve_data(&self, referrer: &Path, data: &DataFile) -> Result<PathBuf> {
+        if data.name.is_empty() {
+            return Err(
+                Error::new(Kind::Gate, "the image does not say which file holds its data").at(referrer)
+            );
+        }
+        self.lead(referrer, "data", &data.name, "where the image expects it")
+    }
+
+    fn lead(&self, referrer: &Path, role: &str, name: &OsStr, or: &str) -> Result<PathBuf> {
         let shown = Shown::bytes(name.as_bytes());
         if let Some(scheme) = scheme(name) {
             return Err(Error::new(
                 Kind::Gate,
                 format!(
-                    "backing name \"{shown}\" is a {} reference; only plain file names are followed",
+                    "{role} name \"{shown}\" is a {} reference; only plain file names are followed",
                     Shown::bytes(scheme)
                 ),
             )
@@ -63,12 +78,12 @@ impl Gate {
         }
         let literal = folder_of(referrer).join(Path::new(name));
         let real = std::fs::canonicalize(&literal).map_err(|e| {
-            Error::io(format!("backing file \"{shown}\" cannot be reached"), e)
+            Error::io(format!("{role} file \"{shown}\" cannot be reached"), e)
                 .at(referrer)
-                .remedy("put the file back, or tell the image where it is now with rebase --unsafe")
+                .remedy(format!("put the file back, {or}"))
         })?;
         let outside =
-            |why: &str| Error::new(Kind::Gate, format!("backing file \"{shown}\" {why}")).at(referrer);
+            |why: &str| Error::new(Kind::Gate, format!("{role} file \"{shown}\" {why}")).at(referrer);
         let meta = std::fs::metadata(&real).map_err(|e| Error::io("cannot examine", e).at(&real))?;
         if meta.file_type().is_block_device() {
             // A folder of devices is never enough: somebody must have meant this one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Gate, StateSpec, View, ViewSpec};
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{self, Format, Image, State};
+use crate::image::{self, Files, Format, Image, State};
 use crate::storage::{Access, File, Lock, RealFile};
 use crate::text::Shown;
 
@@ -22,6 +22,8 @@ pub struct Opener {
     pub format: Option<Format>,
     /// Read although somebody may be writing (the result may be stale or torn).
     pub force_share: bool,
+    /// Leave external data files closed: for what headers and tables say.
+    pub no_data: bool,
 }
 
 /// One image of a chain.
@@ -31,15 +33,17 @@ pub struct Layer {
     pub path: PathBuf,
     /// The image.
     pub image: Arc<dyn Image>,
+    /// Real path of its external data file, when it has one.
+    pub data: Option<PathBuf>,
     // Held as long as anyone reads the layer, so that nobody changes it underneath.
-    _lock: Option<Arc<Lock>>,
+    _locks: Arc<[Lock]>,
 }
 
 impl Layer {
     /// A layer without a lock, for images in memory and for planning (which must not block a
     /// running guest; a job checks again under its own locks).
     pub fn new(path: PathBuf, image: Arc<dyn Image>) -> Self {
-        Self { path, image, _lock: None }
+        Self { path, image, data: None, _locks: Arc::new([]) }
     }
 }
 
@@ -87,14 +91,42 @@ impl Opener {
         Ok(chain.view(state))
     }
 
-    fn layer(&self, path: &Path, format: Option<Format>) -> Result<Layer> {
+    /// One image with its data file, without what is below it.
+    pub fn layer(&self, path: &Path, format: Option<Format>) -> Result<Layer> {
+        let mut locks = Vec::new();
+        let file = self.locked(path, &mut locks)?;
+        let mut image = image::open(file.clone(), format)?;
+        let data = self.data_file(path, &*image)?;
+        if let Some(data) = &data {
+            let opened = self.locked(data, &mut locks)?;
+            if opened.id() == file.id() {
+                return Err(Error::corrupt("the data file that it names is the image itself").at(path));
+            }
+            let files = Files { image: file, data: Some(opened) };
+            image = image::open(files, Some(image.format()))?;
+        }
+        Ok(Layer { path: path.to_path_buf(), image, data, _locks: locks.into() })
+    }
+
+    /// The files of the image at `path`, open for reading and without locks.
+    pub fn files(&self, path: &Path, format: Format) -> Result<Files> {
         let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
-        let lock = match self.force_share {
-            true => None,
-            false => Some(Arc::new(Lock::acquire(file.clone(), Access::Read)?)),
-        };
-        let image = image::open(file, format)?;
-        Ok(Layer { path: path.to_path_buf(), image, _lock: lock })
+        let image = image::open(file.clone(), Some(format))?;
+        let data = self.data_file(path, &*image)?.map(|data| RealFile::open(&data, false)).transpose()?;
+        Ok(Files { image: file, data: data.map(|d| Arc::new(d) as Arc<dyn File>) })
+    }
+
+    fn data_file(&self, path: &Path, image: &dyn Image) -> Result<Option<PathBuf>> {
+        let wanted = image.data_file().filter(|_| !self.no_data);
+        wanted.map(|data| self.gate.resolve_data(path, data)).transpose()
+    }
+
+    fn locked(&self, path: &Path, locks: &mut Vec<Lock>) -> Result<Arc<dyn File>> {
+        let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+        if !self.force_share {
+            locks.push(Lock::acquire(file.clone(), Access::Read)?);
+        }
+        Ok(file)
     }
 }
 

@@ -1,14 +1,14 @@
 //! `create`: a new image. Never overwrites; a failure leaves nothing behind.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::Create;
 use super::out::Out;
 use super::{exit, opening, options};
 use crate::error::{Error, Kind, Result};
-use crate::image::{BackingRef, Format, Preallocation, State, probe, qcow2, qed};
+use crate::image::{BackingRef, Files, Format, Preallocation, State, probe, qcow2, qed};
 use crate::storage::{File, RealFile};
 use crate::text::{Shown, human_size};
 use crate::units::align_up;
@@ -25,10 +25,13 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
     }
     let size = align_up(size, 512);
     let maker = Maker::new(args, size, backing.map(|(name, _)| name))?;
-    let file: Arc<dyn File> = Arc::new(RealFile::create_new(&args.image).map_err(|e| {
-        if args.image.exists() { e.remedy("choose another name; nothing is ever overwritten") } else { e }
-    })?);
-    if let Err(error) = maker.make(&file) {
+    let file: Arc<dyn File> = Arc::new(create_new(&args.image)?);
+    let data = maker.data_file(&args.image);
+    let made = data.as_deref().map(create_new).transpose().and_then(|made| {
+        let files = Files { image: file, data: made.map(|file| Arc::new(file) as Arc<dyn File>) };
+        maker.make(&files).inspect_err(|_| data.iter().for_each(|path| drop(std::fs::remove_file(path))))
+    });
+    if let Err(error) = made {
         // The file is ours and not an image; the first failure is the one to tell about.
         let _ = std::fs::remove_file(&args.image);
         return Err(error.at(&args.image).into());
@@ -38,6 +41,13 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
         out.line(format!("created {name}: {}, {} ({size} bytes)", args.format, human_size(size)))?;
     }
     Ok(exit::DONE)
+}
+
+fn create_new(path: &Path) -> Result<RealFile> {
+    RealFile::create_new(path).map_err(|e| match path.exists() {
+        true => e.remedy("choose another name; nothing is ever overwritten"),
+        false => e,
+    })
 }
 
 /// What is written into the new file.
@@ -63,7 +73,16 @@ impl Maker {
         }
     }
 
-    fn make(&self, file: &Arc<dyn File>) -> Result<()> {
+    /// Where the data file of the image at `path` goes.
+    fn data_file(&self, path: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Qcow2(options, _) => Some(path.with_file_name(&options.data_file.as_ref()?.name)),
+            _ => None,
+        }
+    }
+
+    fn make(&self, files: &Files) -> Result<()> {
+        let file = &files.image;
         match self {
             Self::Raw { size, ahead } => {
                 file.set_len(*size)?;
@@ -72,7 +91,13 @@ impl Maker {
             }
             Self::Qcow2(options, ahead) => {
                 qcow2::create(&**file, options)?;
-                qcow2::preallocate(file.clone(), *ahead)
+                if let Some(data) =
+                    files.data.as_ref().filter(|_| options.data_file.as_ref().is_some_and(|d| d.raw))
+                {
+                    data.set_len(options.virtual_size)?;
+                    data.sync()?;
+                }
+                qcow2::preallocate(files.clone(), *ahead)
             }
             Self::Qed(options) => qed::create(&**file, options),
         }

@@ -28,7 +28,7 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
     }
     let gate = opening::gate([&args.image], &args.allow);
     // Headers do not change under a running guest, so no lock is needed.
-    let chain = Opener { gate, format: args.format, force_share: true }.open(&args.image)?;
+    let chain = Opener { gate, format: args.format, force_share: true, no_data: true }.open(&args.image)?;
     if args.json {
         let all = chain.layers().iter().map(|l| as_json(&*l.image, &l.path)).collect::<Result<Vec<_>>>()?;
         out.json(&all)?;
@@ -71,13 +71,13 @@ fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
     if !image.snapshots().is_empty() {
         map.insert("snapshots".into(), snapshots::as_json(image.snapshots()));
     }
-    if let Some(data) = format_specific(&details) {
+    if let Some(data) = format_specific(image, &details) {
         map.insert("format-specific".into(), json!({ "type": image.format().name(), "data": data }));
     }
     Ok(info)
 }
 
-fn format_specific(details: &Details) -> Option<Map<String, Value>> {
+fn format_specific(image: &dyn Image, details: &Details) -> Option<Map<String, Value>> {
     let Details::Qcow2 {
         version,
         refcount_bits,
@@ -85,7 +85,6 @@ fn format_specific(details: &Details) -> Option<Map<String, Value>> {
         lazy_refcounts,
         extended_l2,
         compression,
-        data_file,
         encryption,
         bitmaps,
         ..
@@ -102,8 +101,9 @@ fn format_specific(details: &Details) -> Option<Map<String, Value>> {
         data.insert("corrupt".into(), (*corrupt).into());
         data.insert("extended-l2".into(), (*extended_l2).into());
     }
-    if let Some(name) = data_file {
-        data.insert("data-file".into(), name.as_str().into());
+    if let Some(file) = image.data_file() {
+        data.insert("data-file".into(), file.name.to_string_lossy().into());
+        data.insert("data-file-raw".into(), file.raw.into());
     }
     if let Some(how) = encryption {
         data.insert("encrypt".into(), json!({ "format": how }));
@@ -199,13 +199,13 @@ fn marks(image: &dyn Image, details: &Details) -> Vec<(&'static str, String)> {
     if let Some(how) = details.encryption() {
         marks.push(("encrypted", format!("{how:?}").to_uppercase()));
     }
-    if let Details::Qcow2 { data_file, bitmaps, .. } = details {
-        if let Some(name) = data_file {
-            marks.push(("data file", Shown::new(name).into_string()));
-        }
-        if !bitmaps.is_empty() {
-            marks.push(("dirty bitmaps", Shown::new(&bitmaps.join(", ")).into_string()));
-        }
+    if let Some(file) = image.data_file() {
+        let raw = if file.raw { " (a raw image by itself)" } else { "" };
+        let name = if file.name.is_empty() { "(unnamed)".into() } else { file.name.to_string_lossy() };
+        marks.push(("data file", format!("{}{raw}", Shown::new(&name))));
+    }
+    if !details.bitmaps().is_empty() {
+        marks.push(("dirty bitmaps", Shown::new(&details.bitmaps().join(", ")).into_string()));
     }
     marks
 }

@@ -49,7 +49,8 @@ impl Entry {
             data: !zero,
             compressed,
             offset,
-            filename: offset.map(|_| layer.path.to_string_lossy().into_owned()),
+            filename: offset
+                .map(|_| layer.data.as_ref().unwrap_or(&layer.path).to_string_lossy().into_owned()),
         }
     }
 
@@ -83,9 +84,9 @@ impl Entry {
 }
 
 pub(super) fn run(args: &Map, out: &mut Out) -> anyhow::Result<u8> {
-    let (view, _lock) = match args.layer {
-        true => opening::layer_view(&args.view, &args.reading)?,
-        false => (opening::view(&args.view, &args.reading, &args.allow)?, None),
+    let view = match args.layer {
+        true => opening::layer_view(&args.view, &args.reading, &args.allow)?,
+        false => opening::view(&args.view, &args.reading, &args.allow)?,
     };
     if args.json {
         let mut first = true;

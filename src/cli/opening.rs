@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Allow, Reading};
-use crate::chain::{Chain, Gate, Layer, Opener, View, ViewSpec};
-use crate::error::{Error, Result};
-use crate::forest::{self, Forest, ScanOptions};
+use crate::chain::{Chain, Gate, Opener, View, ViewSpec};
+use crate::error::{Error, Kind, Result};
+use crate::forest::{self, Forest, Node, ScanOptions};
 use crate::image::{self, Format, Image};
 use crate::storage::{Access, File, Lock, RealFile};
+use crate::text::Shown;
 
 /// A gate for these paths and what the user allowed beyond.
 pub(super) fn gate<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allow: &Allow) -> Gate {
@@ -21,18 +22,21 @@ pub(super) fn gate<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allow: &A
 /// The view a user wrote, through its whole chain, under read locks.
 pub(super) fn view(text: &OsStr, reading: &Reading, allow: &Allow) -> Result<View> {
     let spec = ViewSpec::parse(text);
-    let opener =
-        Opener { gate: gate([&spec.path], allow), format: reading.format, force_share: reading.force_share };
-    opener.open_view(&spec)
+    opener(&spec.path, reading, allow).open_view(&spec)
 }
 
-/// The view a user wrote, of this one file without its backing files.
-pub(super) fn layer_view(text: &OsStr, reading: &Reading) -> Result<(View, Option<Lock>)> {
+fn opener(path: &Path, reading: &Reading, allow: &Allow) -> Opener {
+    let gate = gate([path], allow);
+    Opener { gate, format: reading.format, force_share: reading.force_share, no_data: false }
+}
+
+/// The view a user wrote, of this one image without its backing files.
+pub(super) fn layer_view(text: &OsStr, reading: &Reading, allow: &Allow) -> Result<View> {
     let spec = ViewSpec::parse(text);
-    let (image, lock) = locked(&spec.path, reading)?;
-    let chain = Chain::from_layers(vec![Layer::new(spec.path.clone(), image)]);
+    let layer = opener(&spec.path, reading, allow).layer(&spec.path, reading.format)?;
+    let chain = Chain::from_layers(vec![layer]);
     let state = chain.find_state(&spec.state)?;
-    Ok((chain.view(state), lock))
+    Ok(chain.view(state))
 }
 
 /// This one file, under a read lock unless the user waived it.
@@ -59,6 +63,11 @@ pub(super) fn herd(image: &Path, allow: &Allow) -> Result<(PathBuf, Gate, Forest
     paths.extend(allow.allow.iter().cloned());
     let options = ScanOptions { gate: gate.clone(), space: false };
     let mut forest = forest::scan(&paths, &options)?;
+    let names_it = |node: &&Node| node.data_file.as_ref().and_then(|d| d.resolved.as_ref()) == Some(&image);
+    if let (None, Some(owner)) = (forest.find(&image), forest.nodes.iter().find(names_it)) {
+        let what = format!("is the data file of {}", Shown::path(&owner.path));
+        return Err(Error::new(Kind::Usage, what).at(&image).remedy("name that image instead"));
+    }
     if forest.find(&image).is_none() {
         // A folder shows what looks like an image; what was named is one however it looks.
         paths.push(image.clone());

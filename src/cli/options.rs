@@ -1,7 +1,9 @@
 //! `-o key=value` of `create` and `measure`, with qemu-img's names and values.
 
+use std::ffi::OsString;
+
 use crate::error::{Error, Kind, Result};
-use crate::image::{Format, Preallocation, qcow2, qed};
+use crate::image::{DataFile, Format, Preallocation, qcow2, qed};
 use crate::text::Shown;
 use crate::units::parse_size;
 
@@ -11,6 +13,7 @@ pub(super) fn qcow2(
     texts: &[String],
 ) -> Result<(qcow2::CreateOptions, Preallocation)> {
     let mut ahead = Preallocation::Off;
+    let (mut data_file, mut raw) = (None, false);
     for text in texts {
         let bad = || impossible(text);
         match text.split_once('=') {
@@ -25,13 +28,19 @@ pub(super) fn qcow2(
             Some(("extended_l2", v)) => options.extended_l2 = switch(v).ok_or_else(bad)?,
             Some(("lazy_refcounts", v)) => options.lazy_refcounts = switch(v).ok_or_else(bad)?,
             Some(("preallocation", v)) => ahead = preallocation(v).ok_or_else(bad)?,
+            Some(("data_file", name)) if !name.is_empty() => data_file = Some(OsString::from(name)),
+            Some(("data_file_raw", v)) => raw = switch(v).ok_or_else(bad)?,
             _ => {
-                let known = "cluster_size, compat, compression_type, extended_l2, lazy_refcounts, \
-                             preallocation and refcount_bits";
+                let known = "cluster_size, compat, compression_type, data_file, data_file_raw, extended_l2, \
+                             lazy_refcounts, preallocation and refcount_bits";
                 return Err(unknown(text, Format::Qcow2, known));
             }
         }
     }
+    if raw && data_file.is_none() {
+        return Err(usage("data_file_raw needs a data_file"));
+    }
+    options.data_file = data_file.map(|name| DataFile { name, raw });
     if options.backing.is_some() && ahead != Preallocation::Off {
         return Err(usage("an image with a backing file cannot be preallocated: nothing would show through"));
     }

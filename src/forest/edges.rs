@@ -16,6 +16,7 @@ pub(super) fn tie(mut found: Vec<Found>, look: &Look) -> Vec<Found> {
     found.sort_by(|a, b| a.node.path.cmp(&b.node.path));
     found.dedup_by(|b, a| a.node.path == b.node.path);
     add_backing_files(&mut found, look);
+    data_files(&mut found);
     found.sort_by(|a, b| a.node.path.cmp(&b.node.path));
     link(&mut found);
     cut_loops(&mut found);
@@ -57,6 +58,45 @@ fn add_backing_files(found: &mut Vec<Found>, look: &Look) {
             Some(_) => {}
         }
     }
+}
+
+/// Takes external data files out of the forest: each is a part of the image that names it. One that
+/// is anything else as well stays and is flagged, because writing to one changes the other.
+fn data_files(found: &mut Vec<Found>) {
+    let mut owners: HashMap<PathBuf, usize> = HashMap::new();
+    let data = |f: &Found| f.node.data_file.as_ref().and_then(|d| d.resolved.clone());
+    for path in found.iter().filter_map(data) {
+        *owners.entry(path).or_default() += 1;
+    }
+    if owners.is_empty() {
+        return;
+    }
+    let parents: HashSet<PathBuf> =
+        found.iter().filter_map(|f| f.node.backing.as_ref()?.resolved.clone()).collect();
+    let an_image: HashSet<PathBuf> = found
+        .iter()
+        .filter(|f| f.node.format.is_some_and(|format| format != Format::Raw))
+        .map(|f| f.node.path.clone())
+        .collect();
+    for f in found.iter_mut() {
+        let Some(path) = data(f) else { continue };
+        let why = if owners.get(&path).is_some_and(|n| *n > 1) {
+            "is the data file of another image too"
+        } else if parents.contains(&path) {
+            "is the backing file of another image"
+        } else if an_image.contains(&path) {
+            "is an image itself"
+        } else {
+            continue;
+        };
+        let what = format!("its data file {} {why}", Shown::path(&path));
+        f.node.flag(ProblemKind::DataFileShared, what);
+    }
+    found.retain(|f| {
+        !owners.contains_key(&f.node.path)
+            || parents.contains(&f.node.path)
+            || an_image.contains(&f.node.path)
+    });
 }
 
 fn not_an_image(node: &Node) -> bool {

@@ -27,6 +27,7 @@ pub(super) fn node(name: &str, backing: Option<&str>) -> Node {
         dirty: false,
         corrupt: false,
         encrypted: false,
+        data_file: None,
         problems: Vec::new(),
     }
 }

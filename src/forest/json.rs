@@ -22,6 +22,10 @@ fn image(forest: &Forest, node: &Node) -> Value {
         .backing
         .as_ref()
         .map(|b| json!({ "path": b.name, "format": b.format, "resolved": b.resolved.as_deref().map(path) }));
+    let data = node
+        .data_file
+        .as_ref()
+        .map(|d| json!({ "path": d.name, "resolved": d.resolved.as_deref().map(path) }));
     json!({
         "path": path(&node.path),
         "format": node.format,
@@ -30,6 +34,7 @@ fn image(forest: &Forest, node: &Node) -> Value {
         "disk_size": node.disk_size,
         "exclusive_bytes": node.exclusive_bytes,
         "backing": backing,
+        "data_file": data,
         "children": children,
         "snapshots": node.snapshots,
         "in_use": node.in_use,

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use edit::reference;
 pub use figure::{Figure, FigureBox, figure, layout};
 pub use json::to_json;
-pub use model::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
+pub use model::{Backing, DataRef, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 pub use scan::scan;
 pub use text::text;
 

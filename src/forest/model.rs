@@ -37,6 +37,8 @@ pub struct Node {
     pub exclusive_bytes: Option<u64>,
     /// What it is based on.
     pub backing: Option<Backing>,
+    /// The file that holds its data, when that is not its own.
+    pub data_file: Option<DataRef>,
     /// Images based on this one, ordered by path.
     pub children: Vec<NodeId>,
     /// Its internal snapshots in table order.
@@ -65,6 +67,15 @@ pub struct Backing {
     /// The image at that path, when it is part of this forest. A loop is cut at its first member
     /// (by path), which has `None` here: walking up or down a forest always ends.
     pub node: Option<NodeId>,
+}
+
+/// A reference to an external data file. That file is a part of the image, not an image of the forest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataRef {
+    /// The name as recorded in the image (untrusted).
+    pub name: String,
+    /// The absolute path it leads to, when the gate lets it be resolved and it exists.
+    pub resolved: Option<PathBuf>,
 }
 
 /// One internal snapshot of a node.
@@ -111,6 +122,12 @@ pub enum ProblemKind {
     BackingMissing,
     /// The backing name leads where the gate does not allow.
     BackingRefused,
+    /// The external data file does not exist.
+    DataFileMissing,
+    /// The name of the external data file leads where the gate does not allow.
+    DataFileRefused,
+    /// The external data file belongs to another image as well, or is one.
+    DataFileShared,
     /// The chain leads back to itself.
     BackingLoop,
     /// No backing format is recorded, so it would have to be guessed.
@@ -137,6 +154,9 @@ impl ProblemKind {
         match self {
             Self::BackingMissing => "backing-missing",
             Self::BackingRefused => "backing-refused",
+            Self::DataFileMissing => "data-file-missing",
+            Self::DataFileRefused => "data-file-refused",
+            Self::DataFileShared => "data-file-shared",
             Self::BackingLoop => "backing-loop",
             Self::BackingFormatMissing => "backing-format-missing",
             Self::BackingFormatWrong => "backing-format-wrong",

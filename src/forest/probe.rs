@@ -4,10 +4,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::model::{Backing, InUse, Node, Problem, ProblemKind, SnapshotNode};
+use super::model::{Backing, DataRef, InUse, Node, Problem, ProblemKind, SnapshotNode};
 use crate::chain::Gate;
 use crate::error::{Error, Kind};
-use crate::image::{self, BackingRef, Format, Image, State};
+use crate::image::{self, BackingRef, DataFile, Format, Image, State};
 use crate::storage::{File, FileId, LockState, RealFile, probe_locks};
 use crate::text::Shown;
 
@@ -65,8 +65,8 @@ impl Look {
             _ => Promise::Disk,
         };
         let unusable = |kind, e: &Error| {
-            let disk_size = std::fs::metadata(path).map_or(0, |meta| meta.blocks().saturating_mul(512));
-            let node = Node { problems: vec![problem(kind, e, path)], disk_size, ..blank(path) };
+            let node =
+                Node { problems: vec![problem(kind, e, path)], disk_size: blocks(path), ..blank(path) };
             (promise != Promise::Nothing).then_some(Found { node, id: None })
         };
         let file = match RealFile::open(path, false) {
@@ -121,6 +121,9 @@ impl Look {
         if let Some(reference) = image.backing() {
             self.backing(node, reference);
         }
+        if let Some(data) = image.data_file() {
+            self.data_file(node, data);
+        }
         if self.space {
             match image.space() {
                 Ok(space) => {
@@ -147,16 +150,36 @@ impl Look {
         match self.gate.resolve(&node.path, &reference.name) {
             Ok(path) => backing.resolved = Some(path),
             Err(e) => {
-                let kind = match e.kind() {
-                    Kind::Gate => ProblemKind::BackingRefused,
-                    Kind::NotFound => ProblemKind::BackingMissing,
-                    _ => ProblemKind::Unreadable,
-                };
+                let kind = referrer_kind(&e, ProblemKind::BackingMissing, ProblemKind::BackingRefused);
                 let problem = problem(kind, &e, &node.path);
                 node.problems.push(problem);
             }
         }
         node.backing = Some(backing);
+    }
+
+    fn data_file(&self, node: &mut Node, data: &DataFile) {
+        let resolved = match self.gate.resolve_data(&node.path, data) {
+            Ok(path) => {
+                node.disk_size += blocks(&path);
+                Some(path)
+            }
+            Err(e) => {
+                let kind = referrer_kind(&e, ProblemKind::DataFileMissing, ProblemKind::DataFileRefused);
+                let problem = problem(kind, &e, &node.path);
+                node.problems.push(problem);
+                None
+            }
+        };
+        node.data_file = Some(DataRef { name: super::json::lossless_or_escaped(&data.name), resolved });
+    }
+}
+
+fn referrer_kind(e: &Error, missing: ProblemKind, refused: ProblemKind) -> ProblemKind {
+    match e.kind() {
+        Kind::Gate => refused,
+        Kind::NotFound => missing,
+        _ => ProblemKind::Unreadable,
     }
 }
 
@@ -169,6 +192,7 @@ fn blank(path: &Path) -> Node {
         disk_size: 0,
         exclusive_bytes: None,
         backing: None,
+        data_file: None,
         children: Vec::new(),
         snapshots: Vec::new(),
         in_use: None,
@@ -177,6 +201,11 @@ fn blank(path: &Path) -> Node {
         encrypted: false,
         problems: Vec::new(),
     }
+}
+
+/// Bytes a file takes, as far as the system tells without opening it.
+fn blocks(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.blocks().saturating_mul(512))
 }
 
 fn holder_mode(file: &dyn File) -> Option<LockState> {

@@ -90,6 +90,9 @@ fn image_row(mark: &str, name: &str, node: &Node, glyphs: Glyphs) -> Row {
         let who = in_use.by.as_ref().map_or("another process".to_owned(), ToString::to_string);
         notes.push(format!("{} in use: {who}", glyphs.in_use));
     }
+    if node.data_file.is_some() {
+        notes.push("data file".to_owned());
+    }
     if node.encrypted {
         notes.push("encrypted".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Format, Image, qcow2, qed, raw};
+use super::{Files, Format, Image, qcow2, qed, raw};
 use crate::error::{Place, Result};
 use crate::storage::File;
 
@@ -19,15 +19,16 @@ pub fn probe(file: &dyn File) -> Result<Format> {
 }
 
 /// Opens an image for reading, as `format` or as probed. Opens no other file.
-pub fn open(file: Arc<dyn File>, format: Option<Format>) -> Result<Arc<dyn Image>> {
-    let path = file.path().to_path_buf();
+pub fn open(files: impl Into<Files>, format: Option<Format>) -> Result<Arc<dyn Image>> {
+    let files = files.into();
+    let path = files.image.path().to_path_buf();
     let format = match format {
         Some(format) => format,
-        None => probe(&*file)?,
+        None => probe(&*files.image)?,
     };
     Ok(match format {
-        Format::Raw => Arc::new(raw::Raw::open(file).at(&path)?) as Arc<dyn Image>,
-        Format::Qcow2 => Arc::new(qcow2::Qcow2::open(file).at(&path)?),
-        Format::Qed => Arc::new(qed::Qed::open(file).at(&path)?),
+        Format::Raw => Arc::new(raw::Raw::open(files.image).at(&path)?) as Arc<dyn Image>,
+        Format::Qcow2 => Arc::new(qcow2::Qcow2::open(files).at(&path)?),
+        Format::Qed => Arc::new(qed::Qed::open(files.image).at(&path)?),
     })
 }

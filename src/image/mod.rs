@@ -8,6 +8,7 @@
 //! Everything read from a file is hostile until checked: sizes against the file and a cap before
 //! memory is taken for them, offsets with checked arithmetic.
 
+mod files;
 mod format;
 mod model;
 mod prealloc;
@@ -17,6 +18,7 @@ pub mod raw;
 
 use std::sync::Arc;
 
+pub use files::{DataFile, Files};
 pub use format::{open, probe};
 pub use model::{
     BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
@@ -43,6 +45,17 @@ pub trait Image: Send + Sync {
     /// The backing file it names, as recorded; never opened here.
     fn backing(&self) -> Option<&BackingRef>;
 
+    /// The external data file it names, as recorded; never opened here.
+    fn data_file(&self) -> Option<&DataFile> {
+        None
+    }
+
+    /// The file that the host offsets of data extents are about. Fails when that is an external data
+    /// file and the image was opened without it.
+    fn data(&self) -> Result<&Arc<dyn File>> {
+        Ok(self.file())
+    }
+
     /// The internal snapshots in table order.
     fn snapshots(&self) -> &[Snapshot];
 
@@ -57,7 +70,7 @@ pub trait Image: Send + Sync {
     /// Fills `buf` from `skip` bytes into `extent` (one that this image returned, not unallocated).
     fn read(&self, extent: &Extent, skip: u64, buf: &mut [u8]) -> Result<()> {
         match extent.kind {
-            ExtentKind::Data { host } => read_exact_or_zero(&**self.file(), host.0 + skip, buf),
+            ExtentKind::Data { host } => read_exact_or_zero(&**self.data()?, host.0 + skip, buf),
             _ => {
                 buf.fill(0);
                 Ok(())
@@ -85,8 +98,13 @@ pub trait Image: Send + Sync {
 /// The floor's only way to write guest data: ask where bytes may go ([`allocate`](Self::allocate)),
 /// put them there, then [`map`](Self::map) them; requests come in guest order and in whole
 /// [`unit`](Self::unit)s. Formats with metadata change nothing that a reader can see before
-/// [`finish`](Self::finish); raw files change at once.
+/// [`finish`](Self::finish); what is [`in_place`](Self::in_place) changes at once.
 pub trait Target: Send {
+    /// Whether bytes that the guest sees are overwritten where they lie: raw, and external data.
+    fn in_place(&self) -> bool {
+        false
+    }
+
     /// Bytes per mapping unit, a power of two.
     fn unit(&self) -> u64;
 
@@ -126,16 +144,17 @@ pub trait Target: Send {
     fn finish(self: Box<Self>) -> Result<Written>;
 }
 
-/// Starts a change of the image in `file`, whose format must be known. With `dry` nothing is
+/// Starts a change of the image in `files`, whose format must be known. With `dry` nothing is
 /// written, only counted.
 ///
 /// Fails with [`Kind::Unsupported`](crate::error::Kind::Unsupported) for formats and features that
 /// cannot be written yet.
-pub fn write(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Box<dyn Target>> {
+pub fn write(files: impl Into<Files>, format: Format, dry: bool) -> Result<Box<dyn Target>> {
+    let files = files.into();
     Ok(match format {
-        Format::Raw => Box::new(raw::RawTarget::open(file, dry)?),
-        Format::Qcow2 => Box::new(qcow2::Writer::open(file, dry)?),
-        Format::Qed => Box::new(qed::QedWriter::open(file, dry)?),
+        Format::Raw => Box::new(raw::RawTarget::open(files.image, dry)?),
+        Format::Qcow2 => Box::new(qcow2::Writer::open(files, dry)?),
+        Format::Qed => Box::new(qed::QedWriter::open(files.image, dry)?),
     })
 }
 
@@ -164,14 +183,15 @@ pub fn relink(file: &dyn File, format: Format, backing: &BackingRef) -> Result<u
     .at(file.path())
 }
 
-/// Empties the active state of the image in `file`, so that all of it reads through to the backing
+/// Empties the active state of the image in `files`, so that all of it reads through to the backing
 /// file, and makes the file as short as that allows. With `dry` nothing is written; what is counted
 /// is exact for QED and an upper bound for qcow2.
-pub fn empty(file: Arc<dyn File>, format: Format, dry: bool) -> Result<Written> {
+pub fn empty(files: impl Into<Files>, format: Format, dry: bool) -> Result<Written> {
+    let files = files.into();
     match format {
-        Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(file.path())),
-        Format::Qcow2 => qcow2::empty(file, dry),
-        Format::Qed => qed::empty(file, dry),
+        Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(files.image.path())),
+        Format::Qcow2 => qcow2::empty(files, dry),
+        Format::Qed => qed::empty(files.image, dry),
     }
 }
 

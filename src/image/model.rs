@@ -173,8 +173,6 @@ pub enum Details {
         extended_l2: bool,
         /// `zlib` or `zstd`.
         compression: &'static str,
-        /// Name of the external data file, when there is one.
-        data_file: Option<String>,
         /// How data is encrypted.
         encryption: Option<Encryption>,
         /// Names of persistent dirty bitmaps.

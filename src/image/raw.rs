@@ -7,7 +7,7 @@ use super::{
     Written,
 };
 use crate::error::{Error, Result};
-use crate::storage::File;
+use crate::storage::{File, holes};
 use crate::units::{Guest, Host, align_up};
 
 /// A raw image.
@@ -90,22 +90,11 @@ impl RawTarget {
     }
 }
 
-impl RawTarget {
-    /// Bytes of a range that take no room yet.
-    fn holes(&self, from: u64, len: u64) -> Result<u64> {
-        let (mut at, end) = (from, from.saturating_add(len));
-        let mut holes = 0;
-        while at < end {
-            let data = self.file.data_range(at)?.unwrap_or(end..end);
-            let start = data.start.min(end);
-            holes += start - at;
-            at = data.end.max(start).min(end);
-        }
-        Ok(holes)
-    }
-}
-
 impl Target for RawTarget {
+    fn in_place(&self) -> bool {
+        true
+    }
+
     fn unit(&self) -> u64 {
         512
     }
@@ -139,7 +128,7 @@ impl Target for RawTarget {
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)> {
         let len = align_up(len, 512);
         self.done.data_bytes += len;
-        self.done.extra_bytes += self.holes(at.0, len)?;
+        self.done.extra_bytes += holes(&*self.file, at.0, len)?;
         Ok((Host(at.0), len))
     }
 

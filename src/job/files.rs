@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
+use crate::image;
 use crate::plan::Plan;
 use crate::storage::{Access, File, Lock, RealFile, Stamp};
 
-/// Open files by path.
+/// Open files by path, images with their data files.
 pub(super) struct Files {
-    open: HashMap<PathBuf, Arc<dyn File>>,
+    open: HashMap<PathBuf, image::Files>,
     _locks: Vec<Lock>,
 }
 
@@ -18,13 +19,16 @@ impl Files {
     /// Opens and locks every file, those that change for writing, then makes sure that each is
     /// still what the plan was made for. On failure everything is let go again.
     pub(super) fn lock(plan: &Plan) -> Result<Self> {
-        let mut open: HashMap<PathBuf, Arc<dyn File>> = HashMap::new();
+        let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
         let mut locks = Vec::new();
         for state in &plan.files {
             let file: Arc<dyn File> = Arc::new(RealFile::open(&state.path, state.changes)?);
             let access = if state.changes { Access::Write } else { Access::Read };
             locks.push(Lock::acquire(file.clone(), access)?);
-            open.insert(state.path.clone(), file);
+            // The data file of an image comes before it.
+            let data = state.data.as_ref().and_then(|data| open.get(data));
+            let data = data.map(|known| known.image.clone());
+            open.insert(state.path.clone(), image::Files { image: file, data });
         }
         for state in &plan.files {
             if Stamp::of(&state.path)? != state.stamp {
@@ -36,8 +40,8 @@ impl Files {
         Ok(Self { open, _locks: locks })
     }
 
-    /// The open file at `path`, one that the plan said it changes.
-    pub(super) fn get(&self, path: &Path) -> Result<Arc<dyn File>> {
+    /// The open image at `path`, one that the plan said it changes.
+    pub(super) fn get(&self, path: &Path) -> Result<image::Files> {
         let unknown =
             || Error::new(Kind::Internal, "a step changes a file that the plan does not name").at(path);
         self.open.get(path).cloned().ok_or_else(unknown)

@@ -67,7 +67,7 @@ impl Mover<'_> {
         match extent.kind {
             _ if extent.reads_zero() => self.zeros(to, extent.len),
             ExtentKind::Data { host } if layer.image.encryption().is_none() => {
-                copy_range(&**layer.image.file(), host.0, self.file, to, extent.len, self.buffer)
+                copy_range(&**layer.image.data()?, host.0, self.file, to, extent.len, self.buffer)
             }
             _ => {
                 let mut buf = vec![0; extent.len as usize];

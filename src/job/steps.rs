@@ -69,7 +69,7 @@ impl<'a> Run<'a> {
 
     /// Opens images without locks: the job holds them all already.
     fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), format: None, force_share: true }
+        Opener { gate: self.plan.gate.clone(), format: None, force_share: true, no_data: false }
     }
 
     fn wrote(&mut self, written: Written) {
@@ -80,10 +80,10 @@ impl<'a> Run<'a> {
     fn copy(&mut self, copy: &Copy) -> Result<()> {
         self.progress.enter(Phase::Copying);
         let source = copy.open(&self.opener())?;
-        let file = self.files.get(&copy.into)?;
-        let mut target = image::write(file.clone(), copy.format, false)?;
+        let mut target = image::write(self.files.get(&copy.into)?, copy.format, false)?;
+        let file = target.file().clone();
         let overwrites = copy.mode == CopyMode::Overwrite;
-        let in_place = overwrites && copy.format == Format::Raw;
+        let in_place = overwrites && target.in_place();
         if let Some(size) = copy.grow_to {
             target.grow(size).at(&copy.into)?;
         }
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
 
     fn relink(&mut self, image: &Path, backing: &Path, format: Format, of: Format) -> Result<()> {
         self.progress.enter(Phase::Finishing);
-        let file = self.files.get(image)?;
+        let file = self.files.get(image)?.image;
         let backing = BackingRef { name: OsString::from(backing), format: Some(format.name().to_owned()) };
         self.report.written_bytes += image::relink(&*file, of, &backing).at(image)?;
         Ok(())
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
 
     fn repair(&mut self, image: &Path, format: Format, what: Repair) -> Result<()> {
         self.progress.enter(Phase::Finishing);
-        let written = image::repair(self.files.get(image)?, format, what, false)?;
+        let written = image::repair(self.files.get(image)?.image, format, what, false)?;
         self.wrote(written);
         Ok(())
     }
@@ -145,8 +145,8 @@ impl<'a> Run<'a> {
     fn resize(&mut self, image: &Path, format: Format, to: u64) -> Result<()> {
         self.progress.enter(Phase::Finishing);
         let source = Source::of(self.opener().open(image)?.view(State::Active), to);
-        let file = self.files.get(image)?;
-        let target = image::write(file.clone(), format, false)?;
+        let target = image::write(self.files.get(image)?, format, false)?;
+        let file = target.file().clone();
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
         let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
         let written = resize_image(target, &source.view, to, &mut |at, host, len| mover.fill(at, host, len))?;

@@ -170,11 +170,13 @@ impl Commit<'_> {
                 ),
             );
         }
-        if self.format == Format::Raw {
+        let external = chain.layers().get(1).is_some_and(|base| base.data.is_some());
+        if self.format == Format::Raw || external {
+            let how = if external { "keeps its data in another file, which" } else { "is raw and" };
             draft.hazard(
                 HazardKind::InPlace,
                 format!(
-                    "{} is raw and is overwritten in place: if interrupted, it alone is a mixture until the commit is run again",
+                    "{} {how} is overwritten in place: if interrupted, it alone is a mixture until the commit is run again",
                     name(&self.base)
                 ),
             );

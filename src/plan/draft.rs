@@ -1,12 +1,12 @@
 //! A plan in the making: what every operation does the same way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::rehearse::{self, Meter};
 use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, NodeId, reference};
+use crate::forest::{Forest, NodeId, ProblemKind, reference};
 use crate::image::{self, CheckReport, Format};
 use crate::storage::{File, Holder, LockState, RealFile, Stamp, probe_locks};
 use crate::text::{Shown, human_size};
@@ -42,7 +42,7 @@ impl<'a> Draft<'a> {
 
     /// Opens images for planning: without locks, which a job takes before it looks again.
     pub(super) fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), format: None, force_share: true }
+        Opener { gate: self.plan.gate.clone(), format: None, force_share: true, no_data: false }
     }
 
     pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {
@@ -64,12 +64,27 @@ impl<'a> Draft<'a> {
         self.plan.views_changed.push(view);
     }
 
-    /// Makes a file part of the plan: its state is recorded, and who uses it is a hazard.
+    /// Makes an image part of the plan, with its data file: their state is recorded, and who uses
+    /// them is a hazard.
     pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
+        let node = self.before.find(path).and_then(|id| self.before.get(id));
+        let data = node.and_then(|node| node.data_file.as_ref()?.resolved.clone());
+        let shared = node.and_then(|n| n.problems.iter().find(|p| p.kind == ProblemKind::DataFileShared));
+        if let (true, Some(shared)) = (changes, shared) {
+            self.hazard(HazardKind::Broken, format!("{}: {}", Shown::path(path), shared.message));
+        }
+        if let Some(data) = &data {
+            self.one_file(data, changes, None)?;
+        }
+        self.one_file(path, changes, data)
+    }
+
+    fn one_file(&mut self, path: &Path, changes: bool, data: Option<PathBuf>) -> Result<()> {
         if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
             known.changes |= changes;
         } else {
-            self.plan.files.push(FileState { path: path.to_path_buf(), stamp: Stamp::of(path)?, changes });
+            let stamp = Stamp::of(path)?;
+            self.plan.files.push(FileState { path: path.to_path_buf(), stamp, changes, data });
         }
         let file = RealFile::open(path, false)?;
         let state = file.fd().map_or(LockState::Free, probe_locks);
@@ -121,18 +136,17 @@ impl<'a> Draft<'a> {
 
     fn rehearse(&mut self, mut step: Copy, always: bool) -> Result<bool> {
         let opener = self.opener();
-        let raw_free = step.format != Format::Raw;
         match rehearse::copy(&mut step, &opener) {
-            Ok(rehearse::Rehearsed { written, id, read }) => {
+            Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
                 if needed {
                     self.meter.cost.read_bytes += read;
-                    self.meter.wrote(&step.into, id, written)?;
+                    self.meter.wrote(&*file, written)?;
                     self.grown(&step, written.extra_bytes, written.freed_bytes);
                     self.plan.steps.push(Step::Copy(step));
                 }
-                // A raw file's blocks are its file system's; what zeros free there is not known.
-                self.meter.cost.exact &= raw_free;
+                // Blocks under bytes in place are the file system's; what zeros free there is not known.
+                self.meter.cost.exact &= !in_place;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -195,10 +209,10 @@ impl<'a> Draft<'a> {
                 | Step::Resize { format: Format::Qed, .. }
         );
         match rehearse::alone(&step, &self.opener()) {
-            Ok(Some((path, id, written))) => {
-                self.meter.wrote(&path, id, written)?;
+            Ok(Some((file, written))) => {
+                self.meter.wrote(&*file, written)?;
                 self.meter.cost.exact &= is_exact;
-                let id = self.after.find(&path);
+                let id = step.image().and_then(|path| self.after.find(path));
                 if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
                     node.disk_size =
                         (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
@@ -235,6 +249,9 @@ impl<'a> Draft<'a> {
             self.before.get(id).ok_or_else(|| Error::new(Kind::Internal, "an id of another forest"))?;
         self.meter.cost.freed_after_trash_bytes += node.disk_size;
         self.plan.steps.push(Step::Trash { file: node.path.clone() });
+        if let Some(data) = node.data_file.as_ref().and_then(|d| d.resolved.clone()) {
+            self.plan.steps.push(Step::Trash { file: data });
+        }
         self.trashed.push(id);
         Ok(())
     }

@@ -39,7 +39,7 @@ pub enum HazardKind {
     OtherChildren,
     /// Internal snapshots read through a file that changes and cannot be protected yet.
     SnapshotsReadThrough,
-    /// A raw file is overwritten in place.
+    /// A raw file, or an external data file, is overwritten in place.
     InPlace,
     /// Another process holds a file.
     InUse,
@@ -130,7 +130,7 @@ impl HazardKind {
                 "internal snapshots read through a file that changes and cannot be protected yet"
             }
             Self::InPlace => {
-                "a raw file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
+                "a raw file or an external data file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
             }
             Self::InUse => "another process holds a file",
             Self::NoSpace => "the file system has not enough room",

@@ -1,7 +1,7 @@
 //! A plan as plain data: the same value is printed by `--dry-run`, drawn by the plan screen and
 //! run by a job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -70,6 +70,8 @@ pub struct FileState {
     pub stamp: Stamp,
     /// Whether the plan changes it (otherwise it is only read).
     pub changes: bool,
+    /// Its external data file, another file of the plan.
+    pub data: Option<PathBuf>,
 }
 
 /// One step of a plan.
@@ -278,6 +280,20 @@ pub struct Cost {
 }
 
 impl Step {
+    /// The image that the step changes or looks at; none for a file that is no image any more.
+    pub fn image(&self) -> Option<&Path> {
+        match self {
+            Self::Copy(copy) => Some(&copy.into),
+            Self::Relink { image, .. }
+            | Self::Compact { image, .. }
+            | Self::Snapshot { image, .. }
+            | Self::Repair { image, .. }
+            | Self::Resize { image, .. }
+            | Self::Verify { image, .. } => Some(image),
+            Self::Trash { .. } => None,
+        }
+    }
+
     /// One line for people.
     pub fn describe(&self) -> String {
         use crate::text::{Shown, human_size};

@@ -1,7 +1,7 @@
 //! Going through the motions without writing, to know what a plan costs.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::ranges::{drive, resize};
@@ -9,8 +9,8 @@ use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
 use crate::image::qcow2::Writer;
-use crate::image::{self, State, Target, Written};
-use crate::storage::{File, FileId, RealFile, free_space};
+use crate::image::{self, Format, State, Target, Written};
+use crate::storage::{File, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
 #[derive(Debug, Default)]
@@ -32,13 +32,13 @@ impl Meter {
         Self { cost: Cost { exact: true, ..Cost::default() }, extra: HashMap::new() }
     }
 
-    /// Counts what one step wrote to the file at `path`.
-    pub(super) fn wrote(&mut self, path: &Path, id: FileId, written: Written) -> Result<()> {
+    /// Counts what one step wrote to `file`.
+    pub(super) fn wrote(&mut self, file: &dyn File, written: Written) -> Result<()> {
         self.cost.write_bytes += written.data_bytes + written.meta_bytes;
         self.cost.freed_bytes += written.freed_bytes;
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = file.path().parent().unwrap_or(Path::new("."));
         let free = free_space(folder)?;
-        let extra = self.extra.entry(id.dev).or_default();
+        let extra = self.extra.entry(file.id().dev).or_default();
         extra.free = free;
         extra.now += written.extra_bytes as i64;
         extra.peak = extra.peak.max(extra.now);
@@ -57,16 +57,17 @@ impl Meter {
 /// What a rehearsed copy would have written to which file, and read.
 pub(super) struct Rehearsed {
     pub(super) written: Written,
-    pub(super) id: FileId,
+    /// The file that data went to.
+    pub(super) file: Arc<dyn File>,
+    pub(super) in_place: bool,
     pub(super) read: u64,
 }
 
 /// Rehearses a copy step; fills in its byte counts.
 pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     let source = step.open(opener)?;
-    let file: Arc<dyn File> = Arc::new(RealFile::open(&step.into, false)?);
-    let id = file.id();
-    let mut target = image::write(file, step.format, true)?;
+    let mut target = image::write(opener.files(&step.into, step.format)?, step.format, true)?;
+    let (file, in_place) = (target.file().clone(), target.in_place());
     if let Some(size) = step.grow_to {
         target.grow(size).at(&step.into)?;
     }
@@ -90,7 +91,7 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     let written = target.finish()?;
     step.data_bytes = data;
     step.zero_bytes = total.saturating_sub(data);
-    Ok(Rehearsed { written, id, read })
+    Ok(Rehearsed { written, file, in_place, read })
 }
 
 /// Bytes of a guest range that are stored somewhere, so that reading it reads them.
@@ -104,27 +105,28 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
 }
 
 /// Rehearses a step that changes one image by itself; `None` for a step of another sort.
-pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(PathBuf, FileId, Written)>> {
-    let path = match step {
-        Step::Compact { image, .. } | Step::Repair { image, .. } | Step::Resize { image, .. } => image,
-        Step::Snapshot { image, .. } => image,
+pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(Arc<dyn File>, Written)>> {
+    let (path, format) = match step {
+        Step::Compact { image, format } | Step::Repair { image, format, .. } => (image, *format),
+        Step::Resize { image, format, .. } => (image, *format),
+        Step::Snapshot { image, .. } => (image, Format::Qcow2),
         _ => return Ok(None),
     };
-    let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
-    let id = file.id();
+    let files = opener.files(path, format)?;
+    let file = files.data.clone().unwrap_or_else(|| files.image.clone());
     let written = match step {
-        Step::Compact { format, .. } => image::empty(file, *format, true)?,
+        Step::Compact { format, .. } => image::empty(files, *format, true)?,
         Step::Snapshot { change, .. } => {
-            let mut writer = Writer::open(file, true)?;
+            let mut writer = Writer::open(files, true)?;
             change.request(&mut writer)?;
             Box::new(writer).finish()?
         }
-        Step::Repair { format, what, .. } => image::repair(file, *format, *what, true)?,
+        Step::Repair { format, what, .. } => image::repair(files.image, *format, *what, true)?,
         Step::Resize { format, to, .. } => {
             let view = opener.open(path)?.view(State::Active);
-            resize(image::write(file, *format, true)?, &view, *to, &mut |_, _, _| Ok(()))?
+            resize(image::write(files, *format, true)?, &view, *to, &mut |_, _, _| Ok(()))?
         }
         _ => return Ok(None),
     };
-    Ok(Some((path.clone(), id, written)))
+    Ok(Some((file, written)))
 }

@@ -76,6 +76,19 @@ pub fn is_hole(file: &dyn File, offset: u64, len: u64) -> Result<bool> {
     Ok(file.data_range(offset)?.is_none_or(|data| data.start >= offset.saturating_add(len)))
 }
 
+/// Bytes of a range that take no room yet: holes, and what lies beyond the end.
+pub fn holes(file: &dyn File, from: u64, len: u64) -> Result<u64> {
+    let (mut at, end) = (from, from.saturating_add(len));
+    let mut holes = 0;
+    while at < end {
+        let data = file.data_range(at)?.unwrap_or(end..end);
+        let start = data.start.clamp(at, end);
+        holes += start - at;
+        at = data.end.clamp(start, end);
+    }
+    Ok(holes)
+}
+
 /// Reads like [`read_exact_or_zero`] into a buffer that is all zeros already, leaving holes alone.
 /// Says which parts of the buffer were read.
 pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Result<Vec<Range<usize>>> {
@@ -109,6 +122,10 @@ pub fn copy_range(
     mut len: u64,
     buffer: &mut CopyBuffer,
 ) -> Result<()> {
+    // Where bytes are kept in place, what does not change is there already.
+    if from == to && src.id() == dst.id() {
+        return Ok(());
+    }
     if len >= BULK && !can_share(src, from, dst, to) {
         let done = copy_direct(src, from, dst, to, len, buffer)?;
         (from, to, len) = (from + done, to + done, len - done);

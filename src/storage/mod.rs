@@ -19,7 +19,7 @@ mod trash;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-pub use copy::{CopyBuffer, copy_range, is_hole, read_data_into_zeros, read_exact_or_zero};
+pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
 pub use real::{RealFile, free_space, sync_dir};

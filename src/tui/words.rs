@@ -44,6 +44,9 @@ pub(super) fn problem_words(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::BackingMissing => "backing file not found",
         ProblemKind::BackingRefused => "backing file not allowed",
+        ProblemKind::DataFileMissing => "data file not found",
+        ProblemKind::DataFileRefused => "data file not allowed",
+        ProblemKind::DataFileShared => "data file shared",
         ProblemKind::BackingLoop => "backing loop",
         ProblemKind::BackingFormatMissing => "backing format not recorded",
         ProblemKind::BackingFormatWrong => "backing format wrong",
@@ -61,6 +64,9 @@ fn short_problem(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::BackingMissing => "no backing file",
         ProblemKind::BackingRefused => "not allowed",
+        ProblemKind::DataFileMissing => "no data file",
+        ProblemKind::DataFileRefused => "not allowed",
+        ProblemKind::DataFileShared => "data shared",
         ProblemKind::BackingLoop => "loop",
         ProblemKind::BackingFormatMissing => "format unknown",
         ProblemKind::BackingFormatWrong => "wrong format",
@@ -82,7 +88,9 @@ pub(super) fn day(date: &str) -> String {
 pub(super) fn remedy(problem: &Problem) -> &'static str {
     match problem.kind {
         ProblemKind::BackingMissing => "Put the backing file back where the image expects it.",
-        ProblemKind::BackingRefused => {
+        ProblemKind::DataFileMissing => "Put the data file back where the image expects it.",
+        ProblemKind::DataFileShared => "Give each image a data file of its own before anybody writes to one.",
+        ProblemKind::BackingRefused | ProblemKind::DataFileRefused => {
             "Start cowherd with --allow FOLDER if you trust whoever made this image."
         }
         ProblemKind::BackingLoop => {

@@ -1,8 +1,8 @@
 //! Header extensions: the list itself, bitmaps, encryption header, data file, feature names.
 
 use crate::build::Bytes;
-use crate::case::{Case, Verdict, case, refused, sound};
-use crate::qcow2::{CLUSTER, Qcow2, at};
+use crate::case::{Case, Verdict, case, corrupt, refused, scene, sound};
+use crate::qcow2::{CLUSTER, COMPRESSED, COPIED, Qcow2, at, l2, rc};
 
 const FORMAT: u32 = 0xe279_2aca;
 const FEATURES: u32 = 0x6803_f857;
@@ -143,7 +143,7 @@ fn bitmaps() -> Vec<Case> {
         ),
         case(
             "bitmap/extension_too_short",
-            Qcow2::default().with(BITMAPS, [0; 8]).build(),
+            Qcow2::default().with(BITMAPS, [0; 8]).build().be64(88, 1),
             bad("bitmaps extension is too short"),
         ),
     ]
@@ -167,32 +167,61 @@ fn crypto() -> Vec<Case> {
 }
 
 fn data_files() -> Vec<Case> {
-    let image = |name: &str| Qcow2::default().with(DATA_FILE, name).build().be64(72, 4);
-    let shown = |words: &'static str| Verdict {
+    // Two clusters in the data file, at their guest offsets; nothing of it counted here.
+    let external = |image: Qcow2| {
+        let image = image.build().be64(72, 4).be64(l2(0), COPIED).be64(l2(1), at(1) | COPIED).be64(l2(3), 0);
+        (5..8).fold(image, |image, cluster| image.be16(rc(cluster), 0))
+    };
+    let image = |name: &str| external(Qcow2::default().with(DATA_FILE, name));
+    // Shown as text, and followed through the gate alone.
+    let shown = |words: &'static str, code: i32, why: &'static str| Verdict {
         info: (0, words),
-        map: (13, "external data file"),
-        cat: (13, "external data file"),
+        map: (code, why),
+        cat: (code, why),
+        commit: (code, why),
         ..sound()
     };
     let mut all = vec![case(
         "data_file/unnamed",
-        Qcow2::default().build().be64(72, 4),
-        shown("(unnamed)").commit(13, "external file"),
+        external(Qcow2::default()),
+        shown("(unnamed)", 13, "does not say which file"),
     )];
-    for (what, name) in [
-        ("absolute", "/etc/shadow"),
-        ("json", "json:{\"file.filename\":\"/etc/shadow\"}"),
-        ("itself", "x.img"),
-        ("nbd", "nbd://127.0.0.1/x"),
-        ("dots", "../outside/secret"),
-        ("descriptor", "/dev/fd/3"),
+    for (what, name, code, why) in [
+        ("absolute", "/etc/shadow", 13, "outside the folders"),
+        ("json", "json:{\"file.filename\":\"/etc/shadow\"}", 13, "only plain file names"),
+        ("itself", "x.img", 13, "is the image itself"),
+        ("nbd", "nbd://127.0.0.1/x", 13, "only plain file names"),
+        ("dots", "../outside/secret", 13, "outside the folders"),
+        ("device", "/dev/zero", 13, "not a file of an ordinary file system"),
+        ("descriptor", "/dev/fd/3", 1, "cannot be reached"),
     ] {
-        all.push(case(format!("data_file/{what}"), image(name), shown(name).commit(13, "external file")));
+        all.push(case(format!("data_file/{what}"), image(name), shown(name, code, why)));
     }
+    // With a data file of that name; what it holds does not matter.
+    let beside = |what: &str, image: Bytes, verdict| {
+        scene(format!("data_file/{what}"), verdict, &["y.img"], move |stage| {
+            stage.put("x.img", &image);
+            stage.put("y.img", &Bytes::new(vec![0x44; 3 * CLUSTER as usize]));
+        })
+    };
+    let wrong = |words| Verdict { map: (13, words), cat: (13, words), ..corrupt(words) };
+    all.extend([
+        beside("sound", image("y.img"), sound()),
+        beside(
+            "another_place",
+            image("y.img").be64(l2(1), at(5) | COPIED),
+            wrong("points at 0x5000 of the external data file"),
+        ),
+        beside(
+            "compressed",
+            image("y.img").be64(l2(3), COMPRESSED | at(7)),
+            wrong("compressed cluster in an image with an external data file"),
+        ),
+    ]);
     all.push(case(
         "data_file/escapes",
         image("\x1b]0;x\x07"),
-        shown("\\u{1b}]0;x\\u{7}").commit(13, "external file"),
+        shown("\\u{1b}]0;x\\u{7}", 1, "cannot be reached"),
     ));
     all
 }

@@ -60,6 +60,21 @@ const TRIALS: &[(&str, Trial)] = &[
     ("version_2", Trial { make: version_2, ..PLAIN }),
     ("compressed", Trial { make: compressed, ..PLAIN }),
     ("narrow_refcounts", Trial { make: narrow_refcounts, ..PLAIN }),
+    ("data_file_base", Trial { make: data_file_base, ..PLAIN }),
+    ("data_file_top", Trial { make: data_file_top, ..PLAIN }),
+    ("data_file_sibling", Trial { make: data_file_sibling, ..PLAIN }),
+    (
+        "data_file_leaf",
+        Trial {
+            make: data_file_leaf,
+            top: "l4.qcow2",
+            base: "l3.qcow2",
+            trashed: false,
+            relinked: &[],
+            ..PLAIN
+        },
+    ),
+    ("raw_data_file_base", Trial { make: raw_data_file_base, ..PLAIN }),
     ("empty_top", Trial { make: empty_top, ..PLAIN }),
     ("absolute_names", Trial { make: absolute_names, ..PLAIN }),
 ];
@@ -130,6 +145,42 @@ fn snapshots_in_base(lab: &Lab) {
     lab.scribble("l1.qcow2", Q, 4 * MIB, 61, 4);
     layer(lab, "l2.qcow2", Some(("l1.qcow2", Q)), "", 4 * MIB, 3, 20);
     layer(lab, "l3.qcow2", Some(("l2.qcow2", Q)), "", 4 * MIB, 4, 10);
+}
+
+/// A chain of which some images keep their data in files of their own.
+fn external(lab: &Lab, which: &[usize]) {
+    std::fs::create_dir(lab.path("data")).unwrap();
+    layer(lab, "base.qcow2", None, "", 4 * MIB, 1, 16);
+    for i in 1..5 {
+        let below = if i == 1 { "base.qcow2".to_owned() } else { format!("l{}.qcow2", i - 1) };
+        let data = if which.contains(&i) { format!("data_file=data/l{i}.data") } else { String::new() };
+        layer(lab, &format!("l{i}.qcow2"), Some((&below, Q)), &data, 4 * MIB, 1 + i as u64, 14);
+    }
+}
+
+fn data_file_base(lab: &Lab) {
+    external(lab, &[1]);
+}
+
+fn data_file_top(lab: &Lab) {
+    external(lab, &[2, 3]);
+}
+
+fn data_file_leaf(lab: &Lab) {
+    external(lab, &[3, 4]);
+}
+
+fn data_file_sibling(lab: &Lab) {
+    external(lab, &[1]);
+    let options = "cluster_size=16k,extended_l2=on,data_file=data/side.data";
+    layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), options, 4 * MIB, 51, 8);
+}
+
+fn raw_data_file_base(lab: &Lab) {
+    std::fs::create_dir(lab.path("data")).unwrap();
+    layer(lab, "l1.qcow2", None, "data_file=data/l1.data,data_file_raw=on", 4 * MIB, 2, 14);
+    layer(lab, "l2.qcow2", Some(("l1.qcow2", Q)), "", 5 * MIB, 3, 16);
+    layer(lab, "l3.qcow2", Some(("l2.qcow2", Q)), "", 5 * MIB, 4, 10);
 }
 
 /// The top's child has snapshots; they are relinked with it and must read the same.

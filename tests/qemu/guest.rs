@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cowherd::chain::{Opener, View};
 use cowherd::image::qcow2::Writer;
-use cowherd::image::{ExtentKind, State, Target};
+use cowherd::image::{ExtentKind, Files, State, Target};
 use cowherd::storage::{File, RealFile};
 use cowherd::units::{Guest, align_down, align_up};
 
@@ -15,13 +15,15 @@ pub(crate) enum Act<'a> {
     Data(&'a [u8]),
     Compressed(&'a [u8]),
     Zeros(u64),
+    /// Whole clusters of the range are given up where they then read as zeros.
+    Discard(u64),
 }
 
 impl Act<'_> {
     fn len(&self) -> u64 {
         match self {
             Self::Data(bytes) | Self::Compressed(bytes) => bytes.len() as u64,
-            Self::Zeros(len) => *len,
+            Self::Zeros(len) | Self::Discard(len) => *len,
         }
     }
 }
@@ -57,7 +59,10 @@ pub(crate) fn takes_no_space(path: &Path, at: u64, len: u64) -> bool {
 pub(crate) fn write(path: &Path, at: u64, act: &Act<'_>) {
     let old = view(path, State::Active);
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, true).unwrap());
-    let mut writer = Writer::open(file, false).unwrap();
+    let opener = Opener { force_share: true, ..Opener::for_path(path) };
+    let data = opener.layer(path, None).unwrap().data;
+    let data = data.map(|data| Arc::new(RealFile::open(&data, true).unwrap()) as Arc<dyn File>);
+    let mut writer = Writer::open(Files { image: file, data }, false).unwrap();
     writer.content_changes();
     let (unit, size, end) = (writer.unit(), writer.size(), at + act.len());
     let mut run: Vec<u8> = Vec::new();
@@ -65,9 +70,14 @@ pub(crate) fn write(path: &Path, at: u64, act: &Act<'_>) {
     while unit_at < align_up(end, unit) {
         let (from, to) = (unit_at.max(at), (unit_at + unit).min(end));
         let whole = from == unit_at && to >= (unit_at + unit).min(size);
-        if matches!(act, Act::Zeros(_)) && whole {
+        let discards = matches!(act, Act::Discard(_));
+        if discards && !whole {
+            unit_at += unit;
+            continue;
+        }
+        if discards || matches!(act, Act::Zeros(_)) && whole {
             flush(&mut writer, &mut run, unit_at);
-            if writer.zero(Guest(unit_at), to - unit_at).unwrap() {
+            if writer.zero(Guest(unit_at), to - unit_at).unwrap() || discards {
                 unit_at += unit;
                 continue;
             }
@@ -81,7 +91,7 @@ pub(crate) fn write(path: &Path, at: u64, act: &Act<'_>) {
             Act::Data(bytes) | Act::Compressed(bytes) => {
                 part.copy_from_slice(&bytes[(from - at) as usize..(to - at) as usize]);
             }
-            Act::Zeros(_) => part.fill(0),
+            Act::Zeros(_) | Act::Discard(_) => part.fill(0),
         }
         let packs = matches!(act, Act::Compressed(_));
         if packs {

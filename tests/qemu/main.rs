@@ -12,6 +12,7 @@ mod checking;
 mod commit;
 mod creating;
 mod damage;
+mod data_file;
 mod devices;
 mod garbage;
 mod guest;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         changing::cases(),
         repairing::cases(),
         creating::cases(),
+        data_file::cases(),
         measuring::cases(),
         commit::cases(),
         refuse::cases(),

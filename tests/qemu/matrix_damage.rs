@@ -67,7 +67,8 @@ pub(crate) fn damage(lab: &Lab, random: &mut Random, shape: &Shape) -> String {
     }
     let at = entries[random.below(entries.len() as u64) as usize];
     let old = patient.word(at);
-    let (new, how) = match random.below(3) {
+    // Data in a file of its own has one place only; there QEMU finds out when it reads.
+    let (new, how) = match random.below(if shape.data.is_some() { 2 } else { 3 }) {
         0 => (old ^ 1 << 63, "COPIED flag"),
         1 => (0, "forgotten"),
         _ => ((1 << 63) | (random.below(clusters) * shape.cluster), "points elsewhere"),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::lab::{Lab, Random};
-use crate::matrix::IMAGE;
+use crate::matrix::{DATA, IMAGE};
 
 /// What is chosen once per image.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(crate) struct Shape {
     pub(crate) compresses: bool,
     /// How many snapshots there may be at once.
     pub(crate) snapshots: usize,
+    /// Refcounts are written late, so that a crash leaves the image dirty.
+    pub(crate) lazy: bool,
+    /// Whether the data lies in a file of its own, and whether that is a raw image by itself.
+    pub(crate) data: Option<bool>,
     size: u64,
     backing: Option<Backing>,
     made_by_us: bool,
@@ -41,16 +45,18 @@ impl Shape {
             true => &[16 << 10, 64 << 10, 256 << 10, 2 << 20],
             false => &[512, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 64 << 10, 256 << 10, 2 << 20],
         };
-        let compresses = random.below(2) == 0;
+        let data = (version == 3 && random.below(5) == 0).then(|| random.below(2) == 0);
+        let compresses = data.is_none() && random.below(2) == 0;
         let bits = if version == 2 { 16 } else { 1 << random.below(7) };
         // Few bits cannot count many references; several packed clusters share one count.
         let snapshots = match (bits, compresses) {
+            _ if data.is_some() => 0,
             (1, _) | (..16, true) => 0,
             (2, false) => 2,
             _ => random.below(5) as usize,
         };
         let size = (200 + random.below(7000)) * 512;
-        let backing = (random.below(3) > 0).then(|| Backing {
+        let backing = (data != Some(true) && random.below(3) > 0).then(|| Backing {
             format: if random.below(2) == 0 { "raw" } else { "qcow2" },
             size: match random.below(3) {
                 0 => size,
@@ -66,6 +72,8 @@ impl Shape {
             zstd: version == 3 && random.below(2) == 0,
             compresses,
             snapshots,
+            lazy: version == 3 && random.below(3) == 0,
+            data,
             size,
             backing,
             made_by_us: random.below(2) == 0,
@@ -93,8 +101,12 @@ impl Shape {
         } else {
             let (extended, codec) = (on(self.extended), if self.zstd { "zstd" } else { "zlib" });
             let Self { cluster, bits, .. } = self;
+            let data = self.data.map(|raw| format!(",data_file={DATA},data_file_raw={}", on(raw)));
             format!(
-                "cluster_size={cluster},refcount_bits={bits},extended_l2={extended},compression_type={codec}"
+                "cluster_size={cluster},refcount_bits={bits},extended_l2={extended},compression_type={codec},\
+                 lazy_refcounts={}{}",
+                on(self.lazy),
+                data.unwrap_or_default()
             )
         };
         let size = self.size;

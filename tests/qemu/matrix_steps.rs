@@ -8,18 +8,41 @@ const MOST: u64 = 4 << 20;
 /// Smallest disk.
 const LEAST: u64 = 64 << 10;
 
-/// One random step, by cowherd or by QEMU.
-pub(crate) fn step(trial: &mut Trial, ours: bool) -> String {
+/// One random step, by cowherd or by QEMU: what was done, and whether by cowherd.
+pub(crate) fn step(trial: &mut Trial) -> (String, bool) {
+    let ours = trial.random.below(2) == 0;
     // Version 2 snapshots do not say how large the disk was.
     let may_resize = trial.shape.version > 2 || trial.saved.is_empty();
-    match trial.random.below(16) {
+    let did = match trial.random.below(16) {
         0 | 1 if trial.saved.len() < trial.shape.snapshots => take(trial, ours),
         2 if !trial.saved.is_empty() => apply(trial, ours),
         3 if !trial.saved.is_empty() => delete(trial, ours),
         4 if may_resize && trial.size() < MOST => grow(trial, ours),
         5 if may_resize && trial.size() > LEAST + trial.shape.cluster => shrink(trial, ours),
+        // There is no command of cowherd for these.
+        6 if trial.shape.version > 2 => return (bitmap(trial), false),
+        7 if trial.shape.lazy => return (crash(trial), false),
         _ => write(trial, ours),
-    }
+    };
+    (did, ours)
+}
+
+/// QEMU adds a dirty bitmap.
+fn bitmap(trial: &mut Trial) -> String {
+    trial.taken += 1;
+    let name = format!("bm{}", trial.taken);
+    trial.lab.img(&format!("bitmap --add {IMAGE} {name}"));
+    format!("bitmap {name}")
+}
+
+/// QEMU writes and is killed: refcounts that it meant to write late are missing.
+fn crash(trial: &mut Trial) -> String {
+    let (at, len) = range(trial);
+    let write = data(trial, at, len);
+    let done =
+        trial.lab.try_tool("qemu-io", &["-f", "qcow2", "-c", &write, "-c", "flush", "-c", "abort", IMAGE]);
+    assert!(!done.status.success(), "qemu-io survived its own abort");
+    format!("{write}, and crashes")
 }
 
 fn take(trial: &mut Trial, ours: bool) -> String {
@@ -41,9 +64,12 @@ fn apply(trial: &mut Trial, ours: bool) -> String {
     let index = pick(trial);
     let name = trial.saved[index].0.clone();
     match ours {
-        true => {
-            drop(trial.lab.run(&format!("snapshot apply {IMAGE} {name} --yes --accept no-undo")).expect(0))
-        }
+        true => drop(
+            trial
+                .lab
+                .run(&format!("snapshot apply {IMAGE} {name} --yes --accept no-undo --accept bitmaps-lost"))
+                .expect(0),
+        ),
         false => drop(trial.lab.img(&format!("snapshot -a {name} {IMAGE}"))),
     }
     trial.active = trial.saved[index].1.clone();
@@ -65,7 +91,7 @@ fn delete(trial: &mut Trial, ours: bool) -> String {
 fn grow(trial: &mut Trial, ours: bool) -> String {
     let size = trial.size() + (1 + trial.random.below(2000)) * 512;
     if ours {
-        trial.lab.run(&format!("resize {IMAGE} {size} --yes")).expect(0);
+        trial.lab.run(&format!("resize {IMAGE} {size} --yes --accept bitmaps-lost")).expect(0);
     } else {
         let done = trial.lab.try_tool("qemu-img", &["resize", "-q", IMAGE, &size.to_string()]);
         // QEMU cannot hide what a longer backing file has there in version 2, and says so.
@@ -81,7 +107,10 @@ fn grow(trial: &mut Trial, ours: bool) -> String {
 fn shrink(trial: &mut Trial, ours: bool) -> String {
     let mut size = (LEAST + trial.random.below(trial.size() - LEAST)) & !511;
     if ours {
-        trial.lab.run(&format!("resize {IMAGE} {size} --shrink --yes --accept no-undo")).expect(0);
+        trial
+            .lab
+            .run(&format!("resize {IMAGE} {size} --shrink --yes --accept no-undo --accept bitmaps-lost"))
+            .expect(0);
     } else {
         // QEMU leaves old bytes behind the end in the last cluster, and shows them after growth.
         size = size.next_multiple_of(trial.shape.cluster).min(trial.size());
@@ -102,7 +131,7 @@ fn write(trial: &mut Trial, ours: bool) -> String {
                 trial.active[at as usize..(at + len) as usize].fill(0);
                 format!("write -q -z {at} {len}")
             }
-            7 if !ours => discard(trial, at, len),
+            7 => discard(trial, at, len),
             8..10 if trial.shape.compresses && trial.size() >= trial.shape.cluster => {
                 let (at, len) = clusters(trial, at, len);
                 // QEMU writes compressed only where there is nothing yet; nor has it been told so far.
@@ -120,6 +149,7 @@ fn write(trial: &mut Trial, ours: bool) -> String {
             let (len, at) = (numbers[0], numbers[1]);
             let bytes = &trial.active[at as usize..(at + len) as usize];
             let act = match (last.contains(" -z "), last.contains(" -c ")) {
+                _ if last.starts_with("discard") => Act::Discard(len),
                 (true, _) => Act::Zeros(len),
                 (_, true) => Act::Compressed(bytes),
                 _ => Act::Data(bytes),

@@ -39,6 +39,7 @@ pub fn node(name: &str, backing: Option<&str>, disk: u64) -> Node {
         dirty: false,
         corrupt: false,
         encrypted: false,
+        data_file: None,
         problems: Vec::new(),
     }
 }

@@ -1,8 +1,10 @@
 //! Persistent dirty bitmaps ("Bitmaps"): listed and counted, not interpreted.
 
 use super::extensions::BITMAPS;
+use super::header::AUTOCLEAR_BITMAPS;
 use super::image::Qcow2;
 use super::tables::read_words;
+use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::storage::read_exact_or_zero;
 use crate::units::align_up;
@@ -29,8 +31,12 @@ pub(super) struct Bitmap {
     pub(super) table: (u64, u64),
 }
 
-/// Reads the bitmap directory; empty when the image has none.
+/// Reads the bitmap directory; empty when the image has none. Whoever writes without knowing bitmaps
+/// clears the autoclear bit; then there are none any more, whatever the extension says.
 pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
+    if image.header.autoclear & AUTOCLEAR_BITMAPS == 0 {
+        return Ok(Bitmaps::default());
+    }
     let Some(ext) = image.extensions.get(BITMAPS) else { return Ok(Bitmaps::default()) };
     let (Some(count), Some(size), Some(offset)) = (be32(ext, 0), be64(ext, 8), be64(ext, 16)) else {
         return Err(Error::corrupt("bitmaps extension is too short"));
@@ -72,6 +78,20 @@ impl Bitmap {
     /// Its table; see [`cluster`] for what an entry means.
     pub(super) fn clusters(&self, image: &Qcow2) -> Result<Vec<u64>> {
         read_words(&*image.file, self.table.0, (self.table.1 / 8) as usize)
+    }
+}
+
+impl Writer {
+    /// Gives up what tracks changes that it did not see.
+    pub(super) fn drop_bitmaps(&mut self) -> Result<()> {
+        let bitmaps = read(&self.image)?;
+        for bitmap in &bitmaps.list {
+            for offset in bitmap.clusters(&self.image)?.iter().filter_map(|e| cluster(*e)) {
+                self.drop_range(offset, self.cluster_size())?;
+            }
+            self.drop_range(bitmap.table.0, bitmap.table.1)?;
+        }
+        self.drop_range(bitmaps.directory.0, bitmaps.directory.1)
     }
 }
 

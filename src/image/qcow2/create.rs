@@ -2,11 +2,12 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::super::BackingRef;
-use super::extensions::{BACKING_FORMAT, Extensions};
+use super::super::{BackingRef, DataFile};
+use super::extensions::{BACKING_FORMAT, DATA_FILE, Extensions};
 use super::header::{
-    COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_COMPRESSION, INCOMPAT_EXTENDED_L2, MAGIC, MAX_CLUSTER_BITS,
-    MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader, SECTOR,
+    AUTOCLEAR_RAW_DATA, COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_COMPRESSION, INCOMPAT_DATA_FILE,
+    INCOMPAT_EXTENDED_L2, MAGIC, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader,
+    SECTOR,
 };
 use super::refcounts::Block;
 use crate::error::{Error, Kind, Result};
@@ -35,6 +36,8 @@ pub struct CreateOptions {
     pub virtual_size: u64,
     /// The backing file to record. Its existence is the caller's concern.
     pub backing: Option<BackingRef>,
+    /// The external data file to record; the caller makes it. Version 3.
+    pub data_file: Option<DataFile>,
 }
 
 impl Default for CreateOptions {
@@ -48,6 +51,7 @@ impl Default for CreateOptions {
             lazy_refcounts: false,
             virtual_size: 0,
             backing: None,
+            data_file: None,
         }
     }
 }
@@ -74,8 +78,12 @@ impl CreateOptions {
             2 | 3 => {}
             other => return Err(usage(format!("version {other} is not 2 or 3"))),
         }
-        if self.version == 2 && (self.extended_l2 || self.zstd || self.lazy_refcounts) {
-            return Err(usage("version 2 has no subclusters, zstd or lazy refcounts".into()));
+        let newer = self.extended_l2 || self.zstd || self.lazy_refcounts || self.data_file.is_some();
+        if self.version == 2 && newer {
+            return Err(usage("version 2 has no subclusters, zstd, lazy refcounts or data file".into()));
+        }
+        if self.backing.is_some() && self.data_file.as_ref().is_some_and(|data| data.raw) {
+            return Err(usage("a data file that is a raw image by itself cannot show a backing file".into()));
         }
         if self.extended_l2 && bits < 14 {
             return Err(usage("subclusters need clusters of at least 16K".into()));
@@ -178,13 +186,21 @@ fn header(
     raw.refcount_order.set(order);
     raw.header_length.set(OUR_V3_LENGTH);
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    raw.incompatible
-        .set(bit(options.extended_l2, INCOMPAT_EXTENDED_L2) | bit(options.zstd, INCOMPAT_COMPRESSION));
+    raw.incompatible.set(
+        bit(options.extended_l2, INCOMPAT_EXTENDED_L2)
+            | bit(options.zstd, INCOMPAT_COMPRESSION)
+            | bit(options.data_file.is_some(), INCOMPAT_DATA_FILE),
+    );
+    let is_raw = options.data_file.as_ref().is_some_and(|data| data.raw);
+    raw.autoclear.set(bit(is_raw, AUTOCLEAR_RAW_DATA));
     raw.compatible.set(bit(options.lazy_refcounts, COMPAT_LAZY_REFCOUNTS));
     raw.compression_type = u8::from(options.zstd);
     let header_len = if options.version == 3 { OUR_V3_LENGTH as usize } else { 72 };
 
     let mut extensions = Extensions::default();
+    if let Some(data) = &options.data_file {
+        extensions.set(DATA_FILE, data.name.as_bytes().to_vec());
+    }
     let mut name = None;
     if let Some(backing) = &options.backing {
         if let Some(format) = &backing.format {
@@ -202,6 +218,9 @@ fn header(
     let mut sector = [0; SECTOR];
     sector[..header_len].copy_from_slice(&raw.as_bytes()[..header_len]);
     let ext = extensions.to_bytes();
+    if header_len + ext.len() > SECTOR {
+        return Err(Error::new(Kind::Usage, "data file name is too long"));
+    }
     sector[header_len..header_len + ext.len()].copy_from_slice(&ext);
     let Some((at, bytes)) = name else { return Ok((sector, None)) };
     let inside = bytes.len().min(SECTOR - at);

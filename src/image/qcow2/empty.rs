@@ -1,16 +1,13 @@
 //! Emptying an image: everything in it reads through to its backing file.
 
-use std::sync::Arc;
-
 use super::Writer;
 use crate::error::Result;
-use crate::image::{Target, Written};
-use crate::storage::File;
+use crate::image::{Files, Target, Written};
 
-/// Empties the active state of the image in `file`. With `dry` only counts: the second pass, which
+/// Empties the active state of the image in `files`. With `dry` only counts: the second pass, which
 /// moves the tables down, cannot be rehearsed before the first is made, and writes no more than it.
-pub fn empty(file: Arc<dyn File>, dry: bool) -> Result<Written> {
-    let mut writer = Writer::open(file.clone(), dry)?;
+pub fn empty(files: Files, dry: bool) -> Result<Written> {
+    let mut writer = Writer::open(files.clone(), dry)?;
     writer.clear()?;
     writer.leave_room();
     let mut written = Box::new(writer).finish()?;
@@ -23,7 +20,7 @@ pub fn empty(file: Arc<dyn File>, dry: bool) -> Result<Written> {
         return Ok(written);
     }
     // The first pass had to put its tables behind everything old; now there is room in front.
-    let mut writer = Writer::open(file, false)?;
+    let mut writer = Writer::open(files, false)?;
     writer.tidy()?;
     let tidied = Box::new(writer).finish()?;
     written.meta_bytes += tidied.meta_bytes;

@@ -36,7 +36,7 @@ pub(super) enum Entry {
     },
     /// A cluster whose 32 parts are allocated or zero on their own.
     Sub {
-        host: u64,
+        host: Option<u64>,
         allocated: u32,
         zero: u32,
     },
@@ -63,21 +63,23 @@ pub(super) fn decode(header: &Header, entry: u64, bitmap: u64) -> Result<Entry> 
     if !offset.is_multiple_of(header.cluster_size()) {
         return Err(Error::corrupt(format!("data offset {offset:#x} is not the start of a cluster")));
     }
+    // The first cluster of an external data file lies at offset 0; then the flag tells.
+    let placed = offset != 0 || header.external_data() && entry & COPIED != 0;
     if header.extended_l2() {
         let (allocated, zero) = (bitmap as u32, (bitmap >> 32) as u32);
-        if allocated & zero != 0 || (allocated != 0 && offset == 0) {
+        if allocated & zero != 0 || (allocated != 0 && !placed) {
             return Err(Error::corrupt(format!("subcluster bitmap {bitmap:#x} contradicts itself")));
         }
-        return Ok(match (offset, allocated, zero) {
-            (0, 0, 0) => Entry::Unallocated,
-            (host, u32::MAX, 0) => Entry::Data { host },
-            (host, allocated, zero) => Entry::Sub { host, allocated, zero },
+        return Ok(match (placed, allocated, zero) {
+            (false, 0, 0) => Entry::Unallocated,
+            (true, u32::MAX, 0) => Entry::Data { host: offset },
+            _ => Entry::Sub { host: placed.then_some(offset), allocated, zero },
         });
     }
     if header.version >= 3 && entry & ZERO != 0 {
-        return Ok(Entry::Zero { host: (offset != 0).then_some(offset) });
+        return Ok(Entry::Zero { host: placed.then_some(offset) });
     }
-    Ok(if offset == 0 { Entry::Unallocated } else { Entry::Data { host: offset } })
+    Ok(if placed { Entry::Data { host: offset } } else { Entry::Unallocated })
 }
 
 fn decode_compressed(header: &Header, entry: u64) -> Result<Entry> {
@@ -100,11 +102,16 @@ pub(super) fn compressed(header: &Header, host: u64, len: u64) -> Option<u64> {
 }
 
 impl Entry {
-    /// Host bytes the entry refers to: offset and length.
-    pub(super) fn host_range(&self, header: &Header) -> Option<(u64, u64)> {
+    /// Host bytes of this file that the entry holds a reference to: offset and length.
+    pub(super) fn counted(&self, header: &Header) -> Option<(u64, u64)> {
+        self.place(header).filter(|_| !header.external_data())
+    }
+
+    /// Host bytes the entry is about, in whichever file data lies: offset and length.
+    pub(super) fn place(&self, header: &Header) -> Option<(u64, u64)> {
         match *self {
-            Self::Unallocated | Self::Zero { host: None } | Self::Sub { host: 0, .. } => None,
-            Self::Zero { host: Some(host) } | Self::Data { host } | Self::Sub { host, .. } => {
+            Self::Unallocated | Self::Zero { host: None } | Self::Sub { host: None, .. } => None,
+            Self::Zero { host: Some(host) } | Self::Data { host } | Self::Sub { host: Some(host), .. } => {
                 Some((host, header.cluster_size()))
             }
             Self::Compressed { host, bytes } => Some((host, bytes)),

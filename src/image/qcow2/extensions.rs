@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::super::BackingRef;
-use super::header::Header;
+use super::header::{Header, SECTOR};
 use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
@@ -80,6 +80,20 @@ impl Extensions {
             Some(ext) => ext.data = data,
             None => self.0.insert(0, Extension { kind, data }),
         }
+    }
+
+    /// Puts the list into sector 0 where `old` is. `false` when that takes more than the sector: what
+    /// would have to change lies behind it.
+    pub(super) fn put(&self, header: &Header, old: &Self, sector: &mut [u8; SECTOR]) -> bool {
+        let start = header.header_length as usize;
+        let Some(room) = sector.get_mut(start..) else { return false };
+        let (area, old) = (self.to_bytes(), old.to_bytes());
+        if area.len() > room.len() && area.get(room.len()..) != old.get(room.len()..) {
+            return false;
+        }
+        let inside = area.len().min(room.len());
+        room[..inside].copy_from_slice(&area[..inside]);
+        true
     }
 
     /// The same list without `kind`.

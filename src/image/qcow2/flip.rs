@@ -1,6 +1,7 @@
 //! Making a change true: the last tables, one barrier, sector 0, and only then giving back.
 
-use super::header::{AUTOCLEAR_BITMAPS, SECTOR};
+use super::extensions::BITMAPS;
+use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use super::tables::to_be_bytes;
 use super::writer::Writer;
 use crate::error::Result;
@@ -30,18 +31,31 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn flip(&mut self) -> Result<()> {
-        // What an unknown bit promises may no longer hold. Bitmaps stay valid as long as the active
-        // state reads the same.
-        self.header.autoclear &= if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS };
-        let file = self.image.file.clone();
+    /// The autoclear bits that still hold afterwards: what an unknown one promises may not, and
+    /// bitmaps are valid as long as the active state reads the same.
+    pub(super) fn lasting_autoclear(&self) -> u64 {
+        AUTOCLEAR_RAW_DATA | if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS }
+    }
+
+    /// Sector 0 as it will be with `header`.
+    pub(super) fn sector(&self, header: &Header) -> Result<[u8; SECTOR]> {
         let mut sector = [0; SECTOR];
-        read_exact_or_zero(&*file, 0, &mut sector)?;
-        let sector = self.header.store(&sector)?;
+        read_exact_or_zero(&*self.image.file, 0, &mut sector)?;
+        if self.image.header.autoclear & !header.autoclear & AUTOCLEAR_BITMAPS != 0 {
+            // Without the bit the extension means nothing, so it may stay where it cannot go.
+            self.image.extensions.without(BITMAPS).put(header, &self.image.extensions, &mut sector);
+        }
+        header.store(&sector)
+    }
+
+    pub(super) fn flip(&mut self) -> Result<()> {
+        self.header.autoclear &= self.lasting_autoclear();
+        let sector = self.sector(&self.header)?;
         self.done.meta_bytes += SECTOR as u64;
         if self.dry {
             return Ok(());
         }
+        let file = self.image.file.clone();
         // Readers take whole sectors and clusters; what is missing at the end is a hole.
         let len = file.len()?;
         if !len.is_multiple_of(self.cluster_size()) {

@@ -35,6 +35,8 @@ const INCOMPAT_KNOWN: u64 =
 pub(super) const COMPAT_LAZY_REFCOUNTS: u64 = 1;
 /// The bitmaps extension describes the active state as it is.
 pub(super) const AUTOCLEAR_BITMAPS: u64 = 1;
+/// The external data file by itself reads as the active state.
+pub(super) const AUTOCLEAR_RAW_DATA: u64 = 1 << 1;
 
 /// The header as it lies in the file.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -294,5 +296,10 @@ impl Header {
 
     pub(super) fn extended_l2(&self) -> bool {
         self.incompatible & INCOMPAT_EXTENDED_L2 != 0
+    }
+
+    /// Guest clusters lie in another file, each at its guest offset and without a refcount.
+    pub(super) fn external_data(&self) -> bool {
+        self.incompatible & INCOMPAT_DATA_FILE != 0
     }
 }

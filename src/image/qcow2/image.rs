@@ -1,16 +1,19 @@
 //! The [`Image`] that everybody else sees.
 
+use std::ffi::OsString;
 use std::ops::Range;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::entry::{Entry, OFFSET_MASK, l2_offset};
 use super::extensions::{self, DATA_FILE, Extensions};
-use super::header::{COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
+use super::header::{AUTOCLEAR_RAW_DATA, COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY};
 use super::tables::{L1, L1Cache, L1Place, L2, L2Cache};
-use super::{bitmaps, check, compression, snapshots, space};
+use super::{bitmaps, check, compression, external, snapshots, space};
 use crate::error::{Error, Result};
 use crate::image::{
-    BackingRef, CheckReport, Details, Extent, ExtentKind, Format, Image, Snapshot, Space, State,
+    BackingRef, CheckReport, DataFile, Details, Extent, ExtentKind, Files, Format, Image, Snapshot, Space,
+    State,
 };
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
@@ -21,6 +24,9 @@ const MAX_LISTED: usize = 1000;
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
     pub(super) file: Arc<dyn File>,
+    /// The external data file, when there is one and it was given.
+    pub(super) data: Option<Arc<dyn File>>,
+    data_file: Option<DataFile>,
     pub(super) header: Header,
     pub(super) extensions: Extensions,
     pub(super) table: Vec<snapshots::Entry>,
@@ -32,12 +38,19 @@ pub struct Qcow2 {
 
 impl Qcow2 {
     /// Reads header, extensions and snapshot table; nothing else is touched until asked for.
-    pub fn open(file: Arc<dyn File>) -> Result<Self> {
+    pub fn open(files: impl Into<Files>) -> Result<Self> {
+        let Files { image: file, data } = files.into();
         let header = Header::read(&*file)?;
         let extensions = Extensions::read(&*file, &header)?;
         let backing = extensions::backing(&*file, &header, &extensions)?;
         let table = snapshots::read(&*file, &header)?;
+        let data_file = header.external_data().then(|| DataFile {
+            name: OsString::from_vec(extensions.get(DATA_FILE).unwrap_or_default().to_vec()),
+            raw: header.autoclear & AUTOCLEAR_RAW_DATA != 0,
+        });
         Ok(Self {
+            data: data.filter(|_| data_file.is_some()),
+            data_file,
             l1: L1Cache::default(),
             shown: table.iter().map(|s| s.shown.clone()).collect(),
             cache: L2Cache::default(),
@@ -139,8 +152,8 @@ impl Qcow2 {
                 let class = |i: u64| (allocated >> i & 1, zero >> i & 1);
                 let end = (part..32).find(|i| class(*i) != class(part)).unwrap_or(32);
                 let kind = match class(part) {
-                    (1, _) => ExtentKind::Data { host: host(at) },
-                    (_, 1) => ExtentKind::Zero { host: (at != 0).then(|| host(at)) },
+                    (1, _) => ExtentKind::Data { host: host(at.unwrap_or(0)) },
+                    (_, 1) => ExtentKind::Zero { host: at.map(host) },
                     _ => ExtentKind::Unallocated,
                 };
                 (kind, end * unit - in_cluster)
@@ -171,6 +184,18 @@ impl Image for Qcow2 {
         self.backing.as_ref()
     }
 
+    fn data_file(&self) -> Option<&DataFile> {
+        self.data_file.as_ref()
+    }
+
+    fn data(&self) -> Result<&Arc<dyn File>> {
+        match (&self.data_file, &self.data) {
+            (None, _) => Ok(&self.file),
+            (Some(_), Some(data)) => Ok(data),
+            (Some(data_file), None) => Err(external::missing(data_file)),
+        }
+    }
+
     fn snapshots(&self) -> &[Snapshot] {
         &self.shown
     }
@@ -183,9 +208,6 @@ impl Image for Qcow2 {
     }
 
     fn extent_at(&self, state: State, at: Guest, max: u64) -> Result<Extent> {
-        if self.header.incompatible & INCOMPAT_DATA_FILE != 0 {
-            return Err(Error::unsupported("data lies in an external data file, which is not opened yet"));
-        }
         let header = &self.header;
         let max = max.min(self.virtual_size(state).saturating_sub(at.0));
         let l1 = self.l1(state)?;
@@ -202,6 +224,9 @@ impl Image for Qcow2 {
             let table = l1.get(l1_index).map_or(0, |e| e & OFFSET_MASK);
             let entry = l2
                 .entry(header, index)
+                .and_then(|entry| {
+                    external::belongs(header, &entry, at.0 - in_table + (index << header.cluster_bits))
+                })
                 .map_err(|e| e.offset(table.saturating_add(index * header.l2_entry_size())))?;
             Ok(self.kind_at(entry, offset & (header.cluster_size() - 1)))
         };
@@ -218,7 +243,7 @@ impl Image for Qcow2 {
 
     fn read(&self, extent: &Extent, skip: u64, buf: &mut [u8]) -> Result<()> {
         match extent.kind {
-            ExtentKind::Data { host } => read_exact_or_zero(&*self.file, host.0 + skip, buf),
+            ExtentKind::Data { host } => read_exact_or_zero(&**self.data()?, host.0 + skip, buf),
             ExtentKind::Compressed { host, bytes, skip: inner } => {
                 let mut cluster = vec![0; self.header.cluster_size() as usize];
                 compression::read(&*self.file, &self.header, host.0, bytes, &mut cluster)?;
@@ -245,8 +270,6 @@ impl Image for Qcow2 {
             lazy_refcounts: header.compatible & COMPAT_LAZY_REFCOUNTS != 0,
             extended_l2: header.extended_l2(),
             compression: if header.zstd { "zstd" } else { "zlib" },
-            data_file: bit(INCOMPAT_DATA_FILE)
-                .then(|| self.extensions.text(DATA_FILE).unwrap_or_else(|| "(unnamed)".to_owned())),
             encryption: header.encryption,
             bitmaps: self.bitmap_names(),
         }

@@ -8,6 +8,7 @@
 //! | `tables` | reading L1 and L2 tables, with a small cache |
 //! | `snapshots` | the snapshot table |
 //! | `bitmaps` | persistent dirty bitmaps |
+//! | `external` | data in a file of its own |
 //! | `compression` | compressed clusters |
 //! | `refcounts` | the refcount table and its blocks |
 //! | `walk`, `counts` | counting every reference |
@@ -37,6 +38,7 @@ mod create;
 mod empty;
 mod entry;
 mod extensions;
+mod external;
 mod flip;
 mod header;
 mod image;

@@ -26,6 +26,9 @@ impl Writer {
         if self.header.encryption.is_some() {
             return Err(Error::unsupported("encrypted; cowherd cannot write data into it"));
         }
+        if self.header.external_data() {
+            return Err(Error::unsupported("compressed clusters cannot lie in an external data file"));
+        }
         let Some(packed) = compress(&self.header, bytes) else { return Ok(false) };
         let len = packed.len() as u64;
         let host = self.room_for(len)?;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::super::BackingRef;
 use super::extensions::{BACKING_FORMAT, Extensions, FEATURE_NAMES};
-use super::header::{Header, SECTOR};
+use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
@@ -16,6 +16,11 @@ use crate::units::align_up;
 /// Records `backing` in the image in `file`. The caller holds the write lock.
 pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
     let header = Header::read(file)?;
+    if header.autoclear & AUTOCLEAR_RAW_DATA != 0 {
+        return Err(Error::unsupported(
+            "its data file is a raw image by itself, which cannot show a backing file",
+        ));
+    }
     let extensions = Extensions::read(file, &header)?;
     let name = backing.name.as_bytes();
     if name.is_empty() || name.len() > 1023 {
@@ -28,20 +33,17 @@ pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
     if let Some(format) = &backing.format {
         wanted.set(BACKING_FORMAT, format.clone().into_bytes());
     }
-    let old_area = extensions.to_bytes();
     // The feature names are only words for people; they may go when room is short.
     let choices = [wanted.clone(), wanted.without(FEATURE_NAMES)];
-    let area = choices
+    let chosen = choices
         .iter()
-        .map(Extensions::to_bytes)
-        .find(|area| fits_sector(&header, &old_area, area))
+        .find(|list| list.put(&header, &extensions, &mut sector))
         .ok_or_else(|| Error::unsupported("header extensions are too long to be changed in one sector"))?;
 
     let start = header.header_length as usize;
-    let inside = area.len().min(SECTOR - start);
-    sector[start..start + inside].copy_from_slice(&area[..inside]);
-    let area_end = (start + area.len()).max(start + old_area.len());
-    let place = place_for_name(&header, start + area.len(), area_end, name.len())
+    let (area_len, old_len) = (chosen.to_bytes().len(), extensions.to_bytes().len());
+    let area_end = start + area_len.max(old_len);
+    let place = place_for_name(&header, start + area_len, area_end, name.len())
         .ok_or_else(|| Error::unsupported("no room for the new backing file name in the first cluster"))?;
     if place < SECTOR {
         sector[place..place + name.len()].copy_from_slice(name);
@@ -49,20 +51,13 @@ pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
         file.write_at(place as u64, name)?;
         file.sync()?;
     }
-    let flipped = Header { backing_offset: place as u64, backing_size: name.len() as u32, ..header };
+    let (backing_offset, backing_size) = (place as u64, name.len() as u32);
+    // The active state reads the same; what an unknown bit promises may not hold any more.
+    let flipped =
+        Header { backing_offset, backing_size, autoclear: header.autoclear & AUTOCLEAR_BITMAPS, ..header };
     file.write_at(0, &flipped.store(&sector)?)?;
     file.sync()?;
     Ok(SECTOR as u64 + if place < SECTOR { 0 } else { name.len() as u64 })
-}
-
-/// Whether only sector 0 need change to replace the old extension area by the new one.
-fn fits_sector(header: &Header, old: &[u8], new: &[u8]) -> bool {
-    let start = header.header_length as usize;
-    if start + new.len() <= SECTOR {
-        return true;
-    }
-    let behind = SECTOR.saturating_sub(start);
-    new.get(behind..) == old.get(behind..)
 }
 
 /// Room for the name: whole inside sector 0, or whole behind it and clear of the old name.

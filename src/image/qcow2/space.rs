@@ -58,8 +58,9 @@ fn exclusive(image: &Qcow2, state: State, refcounts: &mut Refcounts, seen: &mut 
         let table = read_l2(&*image.file, header, offset)?;
         for index in 0..header.l2_entries() {
             let entry = table.entry(header, index)?;
-            let Some((host, len)) = entry.host_range(header) else { continue };
-            let own = refcounts.get(host >> header.cluster_bits)? == 1;
+            let Some((host, len)) = entry.place(header) else { continue };
+            // An external data file has one state only.
+            let own = header.external_data() || refcounts.get(host >> header.cluster_bits)? == 1;
             bytes = bytes.saturating_add(match entry {
                 _ if !own => 0,
                 Entry::Sub { allocated, .. } => {

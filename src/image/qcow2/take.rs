@@ -14,6 +14,11 @@ impl Writer {
     /// The name must be new and not empty, the id new ([`Kind::Usage`]); QEMU's own can be neither.
     pub fn snapshot(&mut self, shown: Snapshot) -> Result<()> {
         self.close_l2()?;
+        if self.header.external_data() {
+            return Err(Error::unsupported(
+                "an image with an external data file cannot have internal snapshots",
+            ));
+        }
         self.free_name(&shown.name)?;
         if self.image.table.iter().any(|s| s.shown.id == shown.id) {
             return Err(Error::new(Kind::Usage, "a snapshot with this id exists already"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::{ALL_ALLOCATED, COPIED, zeros};
-use super::header::MAX_L1_BYTES;
+use super::header::{AUTOCLEAR_BITMAPS, MAX_L1_BYTES};
 use super::writer::Writer;
 use crate::error::{Error, Place, Result};
 use crate::image::{State, Target, Written};
@@ -11,6 +11,10 @@ use crate::storage::File;
 use crate::units::{Guest, Host, align_up, div_up};
 
 impl Target for Writer {
+    fn in_place(&self) -> bool {
+        self.header.external_data()
+    }
+
     fn unit(&self) -> u64 {
         self.cluster_size()
     }
@@ -46,6 +50,11 @@ impl Target for Writer {
         self.close_l2()?;
         let gone = self.l1.split_off(self.l1.len().min(kept as usize));
         self.drop_tree(&gone)?;
+        if self.header.external_data() {
+            self.external_freed(
+                align_up(size, self.cluster_size())..align_up(self.header.size, self.cluster_size()),
+            )?;
+        }
         self.l2_next = self.l1.len();
         self.header.size = size;
         Ok(())
@@ -55,11 +64,14 @@ impl Target for Writer {
         self.content_changes = true;
     }
 
-    fn allocate(&mut self, _: Guest, len: u64) -> Result<(Host, u64)> {
+    fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)> {
         if self.header.encryption.is_some() {
             return Err(
                 Error::unsupported("encrypted; cowherd cannot write data into it").at(self.image.file.path())
             );
+        }
+        if self.header.external_data() {
+            return self.external_place(at, len);
         }
         let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
         self.refs.add(&mut self.alloc, at, count, 1)?;
@@ -88,7 +100,7 @@ impl Target for Writer {
     }
 
     fn file(&self) -> &Arc<dyn File> {
-        &self.image.file
+        self.image.data.as_ref().unwrap_or(&self.image.file)
     }
 
     fn is_dry(&self) -> bool {
@@ -103,8 +115,15 @@ impl Target for Writer {
             && self.table.is_none()
             && self.header == self.image.header
             && **self.image.l1(State::Active)? == *self.l1;
-        if untouched {
+        self.external_settle().at(&path)?;
+        let stale = self.content_changes && self.image.header.autoclear & AUTOCLEAR_BITMAPS != 0;
+        // Data in place changes without any table.
+        if untouched && !(stale && self.in_place()) {
+            self.external_give_back().at(&path)?;
             return Ok(self.done);
+        }
+        if stale {
+            self.drop_bitmaps().at(&path)?;
         }
         self.write_l1().at(&path)?;
         self.write_snapshots().at(&path)?;
@@ -113,6 +132,7 @@ impl Target for Writer {
         let end = self.refs.end(&mut self.alloc)?;
         self.flip().at(&path)?;
         self.give_back(&freed, end).at(&path)?;
+        self.external_give_back().at(&path)?;
         Ok(self.done)
     }
 }

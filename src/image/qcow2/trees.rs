@@ -12,7 +12,7 @@ impl Writer {
             let Some(offset) = l2_offset(&self.header, *entry)? else { continue };
             let table = read_l2(&*self.image.file, &self.header, offset)?;
             for index in 0..self.header.l2_entries() {
-                if let Some((host, len)) = table.entry(&self.header, index)?.host_range(&self.header) {
+                if let Some((host, len)) = table.entry(&self.header, index)?.counted(&self.header) {
                     self.drop_range(host, len)?;
                 }
             }
@@ -34,7 +34,7 @@ impl Writer {
         let mut changed = false;
         for index in 0..table.len() {
             let (word, bitmap) = table.get(index);
-            if let Some((host, len)) = decode(&self.header, word, bitmap)?.host_range(&self.header) {
+            if let Some((host, len)) = decode(&self.header, word, bitmap)?.counted(&self.header) {
                 self.add_range(host, len, 1)?;
             }
             if word & COPIED != 0 {
@@ -72,9 +72,10 @@ impl Writer {
             for i in 0..table.len() {
                 let (word, bitmap) = table.get(i);
                 let Ok(entry) = decode(&self.header, word, bitmap) else { continue };
-                let Some((host, _)) = entry.host_range(&self.header) else { continue };
-                let single = !entry.is_compressed()
-                    && self.refs.get(&mut self.alloc, host >> self.header.cluster_bits)? == 1;
+                let Some((host, _)) = entry.place(&self.header) else { continue };
+                let single = !entry.is_compressed() && self.header.external_data()
+                    || !entry.is_compressed()
+                        && self.refs.get(&mut self.alloc, host >> self.header.cluster_bits)? == 1;
                 if single != (word & COPIED != 0) {
                     changed = true;
                     table.set(i, (if single { word | COPIED } else { word & !COPIED }, bitmap));

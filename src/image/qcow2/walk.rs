@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::bitmaps;
 use super::counts::Counts;
 use super::entry::{COPIED, Entry, l2_offset};
 use super::extensions::CRYPTO_HEADER;
@@ -13,6 +12,7 @@ use super::header::Header;
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
 use super::tables::{L2, read_l2};
+use super::{bitmaps, external};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
 use crate::storage::is_hole;
@@ -28,6 +28,8 @@ struct Visit {
     paths: u64,
     /// Whether the active state is one of them.
     active: bool,
+    /// Where the first path puts it on the virtual disk.
+    guest: u64,
 }
 
 /// What a walk found: the counts, and what was wrong on the way.
@@ -187,7 +189,8 @@ impl Walked {
                     }
                     None => {
                         known.insert(offset, visits.len());
-                        visits.push(Visit { offset, paths: 1, active });
+                        let guest = (index as u64).saturating_mul(header.l2_coverage());
+                        visits.push(Visit { offset, paths: 1, active, guest });
                     }
                 }
             }
@@ -213,7 +216,10 @@ impl Walked {
         while index < header.l2_entries() {
             let run = data_run(&table, header, index);
             let (host, bytes) = (run.host, run.clusters << header.cluster_bits);
-            if run.clusters > 1 && host.saturating_add(bytes) <= len {
+            if header.external_data() {
+                self.external_entry(image, visit, (&table, index));
+                index += 1;
+            } else if run.clusters > 1 && host.saturating_add(bytes) <= len {
                 self.run(image, len, visit, &run, refcounts);
                 index += run.clusters;
             } else {
@@ -269,7 +275,7 @@ impl Walked {
             Ok(entry) => entry,
             Err(e) => return self.corrupt(at, e.sentence().to_owned()),
         };
-        let Some((host, bytes)) = entry.host_range(header) else { return };
+        let Some((host, bytes)) = entry.counted(header) else { return };
         if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
             return;
         }
@@ -287,6 +293,26 @@ impl Walked {
             self.report.add_with(Severity::Corruption, at, || {
                 format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
             });
+        }
+    }
+
+    /// Judges an entry of an image whose data lies in another file: nothing is counted there, and
+    /// each cluster has one place only.
+    fn external_entry(&mut self, image: &Qcow2, visit: Visit, (table, index): (&L2, u64)) {
+        let header = &image.header;
+        let at = visit.offset.saturating_add(index * header.l2_entry_size());
+        let guest = visit.guest.saturating_add(index << header.cluster_bits);
+        let entry = match table.entry(header, index).and_then(|e| external::belongs(header, &e, guest)) {
+            Ok(entry) => entry,
+            Err(e) => return self.corrupt(at, e.sentence().to_owned()),
+        };
+        let Some((host, bytes)) = entry.place(header) else { return };
+        if visit.active {
+            self.fragments(false, host, bytes, 1);
+            if table.raw(header, index).0 & COPIED == 0 {
+                self.copied += 1;
+                self.corrupt(at, format!("L2 entry {index}: external data without the COPIED flag"));
+            }
         }
     }
 

@@ -7,12 +7,12 @@
 //!
 //! A *dry* writer goes through the same motions without writing, which is how plans know the cost.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use super::alloc::Alloc;
 use super::counts::Counts;
 use super::entry::{COPIED, decode, l2_offset};
-use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY};
+use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY};
 use super::image::Qcow2;
 use super::pack::Room;
 use super::refcounts::Refcounts;
@@ -21,8 +21,7 @@ use super::snapshots;
 use super::tables::{Words, read_l2};
 use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{State, Written};
-use crate::storage::File;
+use crate::image::{Files, State, Written};
 use crate::units::{Guest, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
@@ -43,6 +42,10 @@ pub struct Writer {
     /// Length to go back to when the change is given up; `None` once the flip was tried.
     pub(super) old_len: Option<u64>,
     pub(super) done: Written,
+    /// Ranges of the external data file that the new state does not use, in order.
+    pub(super) external_freed: Vec<Range<u64>>,
+    /// Whether the header says no more than holds while data is overwritten in place.
+    pub(super) external_begun: bool,
 }
 
 /// The L2 table that requests currently fall into.
@@ -56,11 +59,10 @@ impl Writer {
     /// Starts a change of the image in `file`; with `dry` nothing is ever written.
     ///
     /// An image that was not closed cleanly gets its refcounts from its references, in the same
-    /// flip. Refused by name: images that are marked corrupt, or damaged beyond refcounts, or
-    /// with an external data file. Data cannot be written into encrypted
-    /// images, though everything else can be changed about them.
-    pub fn open(file: Arc<dyn File>, dry: bool) -> Result<Self> {
-        let image = Qcow2::open(file).map_err(|e| e.remedy("check the image first"))?;
+    /// flip. Refused by name: images that are marked corrupt, or damaged beyond refcounts. Data cannot
+    /// be written into encrypted images, though everything else can be changed about them.
+    pub fn open(files: impl Into<Files>, dry: bool) -> Result<Self> {
+        let image = Qcow2::open(files).map_err(|e| e.remedy("check the image first"))?;
         writable(&image).at(image.file.path())?;
         if image.header.incompatible & INCOMPAT_DIRTY == 0 {
             let old = Refcounts::open(&image.file, &image.header)?;
@@ -106,6 +108,8 @@ impl Writer {
             image,
             dry,
             done: Written::default(),
+            external_freed: Vec::new(),
+            external_begun: false,
         })
     }
 
@@ -196,7 +200,12 @@ impl Writer {
         }
         table.words.set(index, new);
         table.changed = true;
-        match decode(&self.header, old.0, old.1)?.host_range(&self.header) {
+        let old = decode(&self.header, old.0, old.1)?;
+        if self.header.external_data() && new.0 & COPIED == 0 {
+            let start = cluster << self.header.cluster_bits;
+            self.external_freed(start..start.saturating_add(self.cluster_size()))?;
+        }
+        match old.counted(&self.header) {
             Some((host, len)) => self.drop_range(host, len),
             None => Ok(()),
         }
@@ -225,6 +234,9 @@ impl Writer {
     pub fn clear(&mut self) -> Result<()> {
         self.close_l2()?;
         self.drop_tree(&self.l1.clone())?;
+        if self.header.external_data() {
+            self.external_freed(0..self.header.size.saturating_add(self.cluster_size()))?;
+        }
         self.l1.fill(0);
         self.l2_next = self.l1.len();
         Ok(())
@@ -255,12 +267,12 @@ impl Drop for Writer {
 }
 
 fn writable(image: &Qcow2) -> Result<()> {
-    let no = |what: &str| Err(Error::unsupported(format!("{what}; cowherd cannot write such an image yet")));
-    match image.header.incompatible {
-        bits if bits & INCOMPAT_CORRUPT != 0 => {
-            Err(Error::unsupported("marked corrupt").remedy("repair it first: cowherd check -r all"))
-        }
-        bits if bits & INCOMPAT_DATA_FILE != 0 => no("data in an external file"),
-        _ => Ok(()),
+    if image.header.incompatible & INCOMPAT_CORRUPT != 0 {
+        return Err(Error::unsupported("marked corrupt").remedy("repair it first: cowherd check -r all"));
     }
+    // Neither can be written without changing what the other shows.
+    if image.header.external_data() && !image.table.is_empty() {
+        return Err(Error::unsupported("internal snapshots in an image with an external data file"));
+    }
+    Ok(())
 }
