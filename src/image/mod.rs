@@ -27,7 +27,7 @@ pub use model::{
 
 pub use prealloc::Preallocation;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Kind, Place, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
@@ -110,6 +110,20 @@ pub trait Target: Send {
 
     /// Virtual size the image will have, in bytes.
     fn size(&self) -> u64;
+
+    /// How many states can have one copy of something between them.
+    fn most_states(&self) -> usize {
+        1
+    }
+
+    /// What follows is about these states of the image, at first the active one alone. Ranges stay in
+    /// guest order across all of them.
+    fn select(&mut self, states: &[State]) -> Result<()> {
+        match states {
+            [State::Active] => Ok(()),
+            _ => Err(Error::new(Kind::Internal, "this format has one state only")),
+        }
+    }
 
     /// Makes the virtual disk at least `size` bytes long. What the last old unit holds behind the
     /// old size, and what a longer backing file has there, is the caller's to cover.

@@ -10,13 +10,20 @@ use crate::units::{align_up, div_up};
 
 impl Writer {
     pub(super) fn write_l1(&mut self) -> Result<()> {
-        let bytes = to_be_bytes(&self.l1);
+        let l1 = std::mem::take(&mut self.l1);
         self.drop_range(self.image.header.l1_offset, u64::from(self.image.header.l1_size) * 8)?;
+        self.header.l1_offset = self.write_table(&l1)?;
+        self.header.l1_size = l1.len() as u32;
+        self.l1 = l1;
+        Ok(())
+    }
+
+    /// Writes an L1 table into free space; gives its offset.
+    pub(super) fn write_table(&mut self, words: &[u64]) -> Result<u64> {
+        let bytes = to_be_bytes(words);
         let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
         self.put(at, &bytes)?;
-        self.header.l1_offset = at << self.header.cluster_bits;
-        self.header.l1_size = self.l1.len() as u32;
-        Ok(())
+        Ok(at << self.header.cluster_bits)
     }
 
     pub(super) fn write_refcounts(&mut self) -> Result<()> {

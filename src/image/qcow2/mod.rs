@@ -18,6 +18,7 @@
 //! | `prealloc` | everything mapped ahead |
 //! | `measure` | how large an image would become |
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
+//! | `edit` | L2 tables under change, of one state or several |
 //! | `take` | internal snapshots: take, apply, delete, rename |
 //! | `trees` | references of whole trees |
 //! | `pack` | writing compressed clusters |
@@ -35,6 +36,7 @@ mod check;
 mod compression;
 mod counts;
 mod create;
+mod edit;
 mod empty;
 mod entry;
 mod extensions;

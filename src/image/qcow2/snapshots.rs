@@ -50,6 +50,13 @@ impl Entry {
 }
 
 impl Entry {
+    /// Has the entry name another L1 table.
+    pub(super) fn moved(&mut self, l1_offset: u64, l1_size: u32) {
+        (self.l1_offset, self.l1_size) = (l1_offset, l1_size);
+        self.raw.splice(0..8, l1_offset.to_be_bytes());
+        self.raw.splice(8..12, l1_size.to_be_bytes());
+    }
+
     /// Puts another name in the entry; everything else, known or not, stays.
     pub(super) fn rename(&mut self, name: &str) {
         let extra = be32(&self.raw, 36) as usize;

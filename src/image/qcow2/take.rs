@@ -2,7 +2,6 @@
 //! it happens wholly or not at all; QEMU itself overwrites the active L1 table in place.
 
 use super::snapshots::Entry;
-use super::tables::to_be_bytes;
 use super::writer::Writer;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Snapshot, State};
@@ -25,11 +24,9 @@ impl Writer {
         }
         self.l1 = self.share_tree(&self.l1.clone(), true)?;
         self.l2_next = self.l1.len();
-        let bytes = to_be_bytes(&self.l1);
-        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
-        self.put(at, &bytes)?;
+        let at = self.write_table(&self.l1.clone())?;
         let mut table = self.image.table.clone();
-        table.push(Entry::new(shown, at << self.header.cluster_bits, self.l1.len() as u32));
+        table.push(Entry::new(shown, at, self.l1.len() as u32));
         self.table = Some(table);
         Ok(())
     }

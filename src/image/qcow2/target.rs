@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::entry::{ALL_ALLOCATED, COPIED, zeros};
 use super::header::{AUTOCLEAR_BITMAPS, MAX_L1_BYTES};
+use super::refcounts::max_refcount;
 use super::writer::Writer;
 use crate::error::{Error, Place, Result};
 use crate::image::{State, Target, Written};
@@ -21,6 +22,16 @@ impl Target for Writer {
 
     fn size(&self) -> u64 {
         self.header.size
+    }
+
+    fn most_states(&self) -> usize {
+        usize::try_from(max_refcount(&self.header)).unwrap_or(usize::MAX)
+    }
+
+    fn select(&mut self, states: &[State]) -> Result<()> {
+        self.selected.clear();
+        self.selected.extend_from_slice(states);
+        Ok(())
     }
 
     fn grow(&mut self, size: u64) -> Result<()> {
@@ -74,7 +85,7 @@ impl Target for Writer {
             return self.external_place(at, len);
         }
         let (at, count) = self.alloc.some(div_up(len, self.cluster_size()))?;
-        self.refs.add(&mut self.alloc, at, count, 1)?;
+        self.refs.add(&mut self.alloc, at, count, self.selected.len() as i64)?;
         let bytes = count << self.header.cluster_bits;
         self.wrote_data(bytes);
         Ok((Host(at << self.header.cluster_bits), bytes))
@@ -83,7 +94,8 @@ impl Target for Writer {
     fn map(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
         for (i, cluster) in self.clusters(at, len)?.enumerate() {
             let host = host.0 + ((i as u64) << self.header.cluster_bits);
-            self.set_entry(cluster, (host | COPIED, ALL_ALLOCATED))?;
+            let copied = if self.selected.len() == 1 { COPIED } else { 0 };
+            self.set_entry(cluster, (host | copied, ALL_ALLOCATED))?;
         }
         Ok(())
     }
@@ -113,6 +125,7 @@ impl Target for Writer {
         let untouched = !self.tidy
             && self.refs.is_empty()
             && self.table.is_none()
+            && !self.saved_changed()?
             && self.header == self.image.header
             && **self.image.l1(State::Active)? == *self.l1;
         self.external_settle().at(&path)?;
@@ -126,6 +139,7 @@ impl Target for Writer {
             self.drop_bitmaps().at(&path)?;
         }
         self.write_l1().at(&path)?;
+        self.write_saved_l1s().at(&path)?;
         self.write_snapshots().at(&path)?;
         self.write_refcounts().at(&path)?;
         let freed = self.refs.freed(&mut self.alloc)?;

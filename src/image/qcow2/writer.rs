@@ -7,18 +7,18 @@
 //!
 //! A *dry* writer goes through the same motions without writing, which is how plans know the cost.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::alloc::Alloc;
 use super::counts::Counts;
-use super::entry::{COPIED, decode, l2_offset};
+use super::edit::OpenTables;
 use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY};
 use super::image::Qcow2;
 use super::pack::Room;
 use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
-use super::tables::{Words, read_l2};
 use super::walk::walk;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{Files, State, Written};
@@ -29,7 +29,11 @@ pub struct Writer {
     pub(super) image: Qcow2,
     pub(super) header: Header,
     pub(super) l1: Vec<u64>,
-    l2: Option<OpenL2>,
+    /// L1 tables of snapshots that a change is about, by place in the snapshot table.
+    pub(super) saved: BTreeMap<usize, Vec<u64>>,
+    /// The states that requests are about.
+    pub(super) selected: Vec<State>,
+    pub(super) open: Option<OpenTables>,
     pub(super) l2_next: usize,
     pub(super) alloc: Alloc,
     pub(super) refs: RefUpdate,
@@ -46,13 +50,6 @@ pub struct Writer {
     pub(super) external_freed: Vec<Range<u64>>,
     /// Whether the header says no more than holds while data is overwritten in place.
     pub(super) external_begun: bool,
-}
-
-/// The L2 table that requests currently fall into.
-struct OpenL2 {
-    index: usize,
-    words: Words,
-    changed: bool,
 }
 
 impl Writer {
@@ -94,7 +91,9 @@ impl Writer {
         let header = image.header.clone();
         Ok(Self {
             l1: image.l1(State::Active)?.to_vec(),
-            l2: None,
+            saved: BTreeMap::new(),
+            selected: vec![State::Active],
+            open: None,
             l2_next: 0,
             alloc: Alloc::new(&header, old, real),
             refs: RefUpdate::new(&header),
@@ -152,63 +151,6 @@ impl Writer {
         let Some(last) = len.checked_sub(1).and_then(|n| offset.checked_add(n)) else { return Ok(()) };
         let (first, last) = (offset >> self.header.cluster_bits, last >> self.header.cluster_bits);
         self.refs.add(&mut self.alloc, first, last - first + 1, by)
-    }
-
-    fn open_l2(&mut self, index: usize) -> Result<&mut OpenL2> {
-        if self.l2.as_ref().is_none_or(|t| t.index != index) {
-            self.close_l2()?;
-            if index < self.l2_next {
-                return Err(Error::new(Kind::Internal, "changes out of guest order"));
-            }
-            let entry = self.l1.get(index).copied();
-            let entry =
-                entry.ok_or_else(|| Error::new(Kind::Internal, "a change beyond the virtual size"))?;
-            let words = match l2_offset(&self.header, entry)? {
-                Some(offset) => read_l2(&*self.image.file, &self.header, offset)?.to_words(&self.header),
-                None => Words::empty(&self.header),
-            };
-            self.l2 = Some(OpenL2 { index, words, changed: false });
-        }
-        self.l2.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no table is open"))
-    }
-
-    pub(super) fn close_l2(&mut self) -> Result<()> {
-        let Some(table) = self.l2.take() else { return Ok(()) };
-        self.l2_next = table.index + 1;
-        if !table.changed {
-            return Ok(());
-        }
-        if let Some(offset) = l2_offset(&self.header, self.l1[table.index])? {
-            self.drop_range(offset, self.cluster_size())?;
-        }
-        self.l1[table.index] = 0;
-        if !table.words.is_empty() {
-            let at = self.take(1, 1)?;
-            self.put(at, &table.words.to_be_bytes())?;
-            self.l1[table.index] = at << self.header.cluster_bits | COPIED;
-        }
-        Ok(())
-    }
-
-    /// Points one guest cluster at something else and drops what it pointed at.
-    pub(super) fn set_entry(&mut self, cluster: u64, new: (u64, u64)) -> Result<()> {
-        let (table, index) = (cluster / self.header.l2_entries(), cluster % self.header.l2_entries());
-        let table = self.open_l2(table as usize)?;
-        let old = table.words.get(index);
-        if old == new {
-            return Ok(());
-        }
-        table.words.set(index, new);
-        table.changed = true;
-        let old = decode(&self.header, old.0, old.1)?;
-        if self.header.external_data() && new.0 & COPIED == 0 {
-            let start = cluster << self.header.cluster_bits;
-            self.external_freed(start..start.saturating_add(self.cluster_size()))?;
-        }
-        match old.counted(&self.header) {
-            Some((host, len)) => self.drop_range(host, len),
-            None => Ok(()),
-        }
     }
 
     /// The size of the disk can only change when every snapshot records its own.
