@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Cursor, Extents, Layer};
 use crate::error::{Error, Place, Result};
 use crate::image::{Extent, ExtentKind, State};
+use crate::storage::FileId;
 use crate::units::Guest;
 
 /// One state of an image, readable through its backing files. Cheap to clone; usable from several
@@ -112,6 +113,15 @@ impl View {
             pos += extent.len;
         }
         Ok(end.saturating_sub(at.0) as usize)
+    }
+
+    /// Where a run is stored: which file, and how. Two runs with one place are equal without reading.
+    /// `None` when it is stored nowhere.
+    pub fn place(&self, extent: &ViewExtent) -> Option<(FileId, ExtentKind)> {
+        let stored = matches!(extent.kind, ExtentKind::Data { .. } | ExtentKind::Compressed { .. });
+        // Without its data file there is no place to tell; reading then says why.
+        let file = self.layers.get(extent.depth).filter(|_| stored)?.image.data().ok()?;
+        Some((file.id(), extent.kind))
     }
 
     /// Fills `buf` from `skip` bytes into a run that this view returned.

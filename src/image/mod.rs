@@ -184,11 +184,11 @@ pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> R
     }
 }
 
-/// Records `backing` as the backing file of the image in `file`: one sector, so that there is no
-/// instant without one. Returns how many bytes that took. The caller holds the write lock.
+/// Records `backing` as the backing file of the image in `file`, or that it has none: one sector, so
+/// that it is the old one or the new one at every instant. Returns how many bytes that took. The caller holds the write lock.
 ///
 /// QED can record no format but raw; there any other is left for the reader to find out.
-pub fn relink(file: &dyn File, format: Format, backing: &BackingRef) -> Result<u64> {
+pub fn relink(file: &dyn File, format: Format, backing: Option<&BackingRef>) -> Result<u64> {
     match format {
         Format::Raw => Err(Error::unsupported("a raw image cannot have a backing file")),
         Format::Qcow2 => qcow2::relink(file, backing),

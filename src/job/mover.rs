@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Progress;
 use crate::chain::{View, ViewExtent};
 use crate::error::{Error, Kind, Result};
-use crate::image::ExtentKind;
+use crate::image::{ExtentKind, State};
 use crate::plan::Source;
 use crate::storage::{CopyBuffer, File, copy_range};
 use crate::units::{Guest, Host};
@@ -25,15 +25,15 @@ pub(super) struct Mover<'a> {
 }
 
 impl Mover<'_> {
-    /// Fills `len` bytes at `host` with what the guest reads at `at`.
-    pub(super) fn fill(&mut self, at: Guest, host: Host, len: u64) -> Result<()> {
+    /// Fills `len` bytes at `host` with what a guest of `state` reads at `at`.
+    pub(super) fn fill(&mut self, state: State, at: Guest, host: Host, len: u64) -> Result<()> {
         let mut done = 0;
         while done < len {
             if self.progress.cancelled() {
                 return Err(Error::new(Kind::Cancelled, "stopped"));
             }
             let n = self.pace.chunk().min(len - done);
-            self.chunk(at.0 + done, host.0 + done, n)?;
+            self.chunk(state, at.0 + done, host.0 + done, n)?;
             done += n;
             self.progress.advance(n);
             self.pace.moved(n, self.progress);
@@ -41,10 +41,10 @@ impl Mover<'_> {
         Ok(())
     }
 
-    fn chunk(&mut self, at: u64, host: u64, len: u64) -> Result<()> {
+    fn chunk(&mut self, state: State, at: u64, host: u64, len: u64) -> Result<()> {
         let mut pos = at;
         let end = (at + len).min(self.source.end);
-        pos = self.copy_view(&self.source.view, pos, end, at, host)?;
+        pos = self.copy_view(self.source.view(state)?, pos, end, at, host)?;
         if let Some(rest) = &self.source.rest {
             pos = self.copy_view(rest, pos, end, at, host)?;
         }

@@ -50,7 +50,9 @@ impl<'a> Run<'a> {
         }
         match step {
             Step::Copy(copy) => self.copy(copy),
-            Step::Relink { image, backing, format, of } => self.relink(image, backing, *format, *of),
+            Step::Relink { image, backing, format, of } => {
+                self.relink(image, backing.as_deref(), *format, *of)
+            }
             Step::Compact { image, format } => self.empty(image, *format),
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
@@ -90,10 +92,10 @@ impl<'a> Run<'a> {
         if overwrites {
             target.content_changes();
         }
-        let runs = copy.runs(&source, target.unit(), target.size())?;
+        let runs = copy.runs(&source, target.unit(), target.size(), false)?;
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
         let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
-        let moved = drive(runs, &mut *target, &mut |at, host, len| mover.fill(at, host, len));
+        let moved = drive(runs, &mut *target, &mut |state, at, host, len| mover.fill(state, at, host, len));
         if let Err(e) = moved {
             return Err(match e.kind() {
                 Kind::Cancelled => stopped_in(copy, in_place),
@@ -110,11 +112,20 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn relink(&mut self, image: &Path, backing: &Path, format: Format, of: Format) -> Result<()> {
+    fn relink(
+        &mut self,
+        image: &Path,
+        backing: Option<&Path>,
+        format: Option<Format>,
+        of: Format,
+    ) -> Result<()> {
         self.progress.enter(Phase::Finishing);
         let file = self.files.get(image)?.image;
-        let backing = BackingRef { name: OsString::from(backing), format: Some(format.name().to_owned()) };
-        self.report.written_bytes += image::relink(&*file, of, &backing).at(image)?;
+        let backing = backing.map(|name| BackingRef {
+            name: OsString::from(name),
+            format: format.map(|format| format.name().to_owned()),
+        });
+        self.report.written_bytes += image::relink(&*file, of, backing.as_ref()).at(image)?;
         Ok(())
     }
 
@@ -149,7 +160,9 @@ impl<'a> Run<'a> {
         let file = target.file().clone();
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
         let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
-        let written = resize_image(target, &source.view, to, &mut |at, host, len| mover.fill(at, host, len))?;
+        let view = source.view(State::Active)?;
+        let written =
+            resize_image(target, view, to, &mut |state, at, host, len| mover.fill(state, at, host, len))?;
         self.wrote(written);
         Ok(())
     }

@@ -1,15 +1,15 @@
-//! Commit: merging an overlay down into its backing file.
+//! Commit: merging an overlay, and the layers between, down into a layer below.
 //!
 //! In order: whoever else reads the base, or reads beyond the end of the overlay, gets its own copy of
-//! exactly what will change; the base
-//! takes over what the overlay holds; images based on the overlay are relinked to the base; a leaf
-//! stays, emptied (a guest or a domain names it), a middle layer goes to the trash. After each step
-//! every view reads right, so an interrupted commit is simply run again.
+//! exactly what will change; the base takes over what the layers above it hold; images based on the
+//! overlay are relinked to the base; a leaf stays, emptied (a guest or a domain names it); layers that
+//! nothing reads any more go to the trash. After each step every view reads right, so an interrupted
+//! commit is simply run again.
 
 use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
-use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges};
+use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, ProblemKind};
@@ -19,6 +19,8 @@ use crate::text::{Shown, human_size};
 /// What may be chosen about a commit.
 #[derive(Debug, Clone, Default)]
 pub struct CommitOptions {
+    /// The layer to merge into; the parent when nothing is said.
+    pub base: Option<PathBuf>,
     /// Move the top to the trash even when nothing is based on it (a leaf normally stays, emptied).
     pub remove: bool,
     /// Keep the top's file as it is, even when it is a middle layer that nothing names any more.
@@ -27,54 +29,85 @@ pub struct CommitOptions {
     pub gate: Gate,
 }
 
-/// Plans to merge `top` (an absolute path in `forest`) down into its parent.
+/// Plans to merge `top` (an absolute path in `forest`) down into a layer below it.
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know the image, with [`Kind::Usage`] when
-/// it has no backing file, and as opening fails when its chain cannot be read.
+/// the base is not below it, and as opening fails when its chain cannot be read.
 pub fn commit(forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan> {
     let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(top);
     let top_id = forest.find(top).ok_or_else(unknown)?;
     let top_node = forest.get(top_id).ok_or_else(unknown)?;
     let mut draft = Draft::new("commit", forest, options.gate.clone());
     let chain = draft.opener().open(top)?;
-    let Some(base) = chain.layers().get(1) else {
-        return Err(
-            Error::new(Kind::Usage, "has no backing file, so there is nothing to commit into").at(top)
-        );
+    let depth = depth_of_base(&chain, options.base.as_deref())?;
+    let known = |path: &Path| {
+        forest.find(path).and_then(|id| Some((id, forest.get(id)?))).ok_or_else(|| {
+            Error::new(
+                Kind::NotFound,
+                "is not part of the scanned folders, so what else depends on it is unknown",
+            )
+            .at(path)
+            .remedy("name its folder as well")
+        })
     };
-    let base_id = forest.find(&base.path).ok_or_else(|| {
-        Error::new(
-            Kind::NotFound,
-            "is not part of the scanned folders, so what else depends on it is unknown",
-        )
-        .at(&base.path)
-        .remedy("name its folder as well")
-    })?;
+    let base = &chain.layers()[depth];
+    let between = chain.layers()[1..depth].iter().map(|l| known(&l.path)).collect::<Result<Vec<_>>>()?;
     let commit = Commit {
         forest,
         top_id,
         top: top_node,
-        base_id,
+        kept: kept(forest, top_id, &between),
+        between,
+        base_id: known(&base.path)?.0,
         base: base.path.clone(),
         format: base.image.format(),
         base_size: base.image.virtual_size(State::Active),
         top_size: chain.top().image.virtual_size(State::Active),
         options,
     };
-    commit.look_at_files(&mut draft, &chain)?;
-    commit.protect_siblings(&mut draft)?;
+    commit.look_at_files(&mut draft, &chain, depth)?;
+    commit.protect_readers(&mut draft)?;
     commit.protect_children(&mut draft)?;
+    commit.protect_own_snapshots(&mut draft)?;
     commit.take_over(&mut draft)?;
-    commit.relink_children(&mut draft)?;
-    commit.retire_top(&mut draft, &chain)?;
+    commit.relink(&mut draft)?;
+    commit.retire(&mut draft, &chain)?;
     draft.verify();
     commit.describe(draft)
+}
+
+fn depth_of_base(chain: &Chain, base: Option<&Path>) -> Result<usize> {
+    let top = &chain.top().path;
+    let usage = |what: String| Error::new(Kind::Usage, what).at(top);
+    let Some(base) = base else {
+        let alone = || usage("has no backing file, so there is nothing to commit into".to_owned());
+        return (chain.layers().len() > 1).then_some(1).ok_or_else(alone);
+    };
+    let depth = chain.layers().iter().position(|layer| layer.path == base).filter(|depth| *depth > 0);
+    depth.ok_or_else(|| usage(format!("is not based on {}", Shown::path(base))))
+}
+
+/// How many of the layers between (top first) can go: those above the first that something else is
+/// based on as well.
+fn kept(forest: &Forest, top: NodeId, between: &[(NodeId, &Node)]) -> usize {
+    let mut above = top;
+    for (i, (id, node)) in between.iter().enumerate() {
+        if node.children.iter().any(|child| *child != above && forest.get(*child).is_some()) {
+            return i;
+        }
+        above = *id;
+    }
+    between.len()
 }
 
 struct Commit<'a> {
     forest: &'a Forest,
     top_id: NodeId,
     top: &'a Node,
+    /// The layers between top and base, top first.
+    between: Vec<(NodeId, &'a Node)>,
+    /// The place in `between` from which on they stay, because others are based on them.
+    kept: usize,
     base_id: NodeId,
     base: PathBuf,
     format: Format,
@@ -92,9 +125,12 @@ impl Commit<'_> {
         self.top.children.iter().filter_map(|id| Some((*id, self.forest.get(*id)?)))
     }
 
-    fn siblings(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    /// Who reads the base and will go on reading it: all its children but the one that is merged.
+    fn readers(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        let stays = self.kept < self.between.len();
+        let merged = (!stays).then(|| self.between.last().map_or(self.top_id, |(id, _)| *id));
         let all = self.forest.get(self.base_id).map(|n| n.children.as_slice()).unwrap_or_default();
-        let others = all.iter().filter(|id| **id != self.top_id);
+        let others = all.iter().filter(move |id| Some(**id) != merged);
         others.filter_map(|id| Some((*id, self.forest.get(*id)?)))
     }
 
@@ -107,24 +143,38 @@ impl Commit<'_> {
         !self.options.keep && (self.options.remove || !self.is_leaf())
     }
 
-    /// Whether anything happens to the top's file at all.
-    fn changes_top(&self) -> bool {
-        !self.options.keep
+    /// Whether the top is based on something else than the base and stays.
+    fn relinks_top(&self) -> bool {
+        !self.trashes_top() && !self.between.is_empty()
     }
 
-    fn look_at_files(&self, draft: &mut Draft<'_>, chain: &Chain) -> Result<()> {
+    /// Whether anything happens to the top's file at all.
+    fn changes_top(&self) -> bool {
+        !self.options.keep || self.relinks_top()
+    }
+
+    /// The layers between that go away.
+    fn trashed(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.between[..self.kept].iter().copied()
+    }
+
+    fn look_at_files(&self, draft: &mut Draft<'_>, chain: &Chain, depth: usize) -> Result<()> {
         draft.file(&self.top.path, self.changes_top())?;
+        for (i, (_, node)) in self.between.iter().enumerate() {
+            draft.file(&node.path, i < self.kept)?;
+        }
         draft.file(&self.base, true)?;
-        for layer in chain.layers().iter().skip(2) {
+        for layer in chain.layers().iter().skip(depth + 1) {
             draft.file(&layer.path, false)?;
         }
-        if !chain.top().image.snapshots().is_empty() {
+        let top = self.trashes_top().then_some((self.top_id, self.top));
+        for (_, node) in self.trashed().chain(top).filter(|(_, node)| !node.snapshots.is_empty()) {
             draft.hazard(
-                HazardKind::SnapshotsReadThrough,
+                HazardKind::NoUndo,
                 format!(
-                    "internal snapshots of {} read through {}, which this commit changes; delete them or export them first",
-                    name(&self.top.path),
-                    name(&self.base)
+                    "{} goes to the trash with {} internal snapshots, which are no longer what they were there",
+                    name(&node.path),
+                    node.snapshots.len()
                 ),
             );
         }
@@ -135,13 +185,14 @@ impl Commit<'_> {
             );
         }
         // QED can record nothing but raw, so there it is only missing for a raw file.
-        let records = self.top.format != Some(Format::Qed) || self.format == Format::Raw;
-        if records && self.top.backing.as_ref().is_some_and(|b| b.format.is_none()) {
+        let lowest = self.between.last().map_or(self.top, |(_, node)| node);
+        let records = lowest.format != Some(Format::Qed) || self.format == Format::Raw;
+        if records && lowest.backing.as_ref().is_some_and(|b| b.format.is_none()) {
             draft.hazard(
                 HazardKind::BackingFormat,
                 format!(
                     "{} does not record the format of its backing file; it looks like {}",
-                    name(&self.top.path),
+                    name(&lowest.path),
                     self.format
                 ),
             );
@@ -158,7 +209,7 @@ impl Commit<'_> {
             );
         }
         let bitmaps =
-            chain.layers().get(1).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
+            chain.layers().get(depth).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
         if !bitmaps.is_empty() {
             let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(b).into_string()).collect();
             draft.hazard(
@@ -170,7 +221,7 @@ impl Commit<'_> {
                 ),
             );
         }
-        let external = chain.layers().get(1).is_some_and(|base| base.data.is_some());
+        let external = chain.layers().get(depth).is_some_and(|base| base.data.is_some());
         if self.format == Format::Raw || external {
             let how = if external { "keeps its data in another file, which" } else { "is raw and" };
             draft.hazard(
@@ -181,7 +232,7 @@ impl Commit<'_> {
                 ),
             );
         }
-        let relatives = self.siblings().chain(self.children()).map(|(_, n)| n).chain([self.top]);
+        let relatives = self.readers().chain(self.children()).map(|(_, n)| n).chain([self.top]);
         for node in relatives {
             if let Some(wrong) = node.problems.iter().find(|p| p.kind == ProblemKind::BackingFormatWrong) {
                 draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
@@ -191,29 +242,10 @@ impl Commit<'_> {
         Ok(())
     }
 
-    fn protect_siblings(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (_, sibling) in self.siblings() {
-            let what = name(&sibling.path);
-            let step = Copy {
-                mode: CopyMode::Fill,
-                from: sibling.path.clone(),
-                into: sibling.path.clone(),
-                format: sibling.format.unwrap_or(Format::Raw),
-                ranges: Ranges::Committed { top: self.top.path.clone(), base: self.base.clone() },
-                grow_to: None,
-                data_bytes: 0,
-                zero_bytes: 0,
-            };
-            let copies = self.protect(draft, sibling, step)?;
-            if !sibling.snapshots.is_empty() {
-                draft.hazard(
-                    HazardKind::SnapshotsReadThrough,
-                    format!(
-                        "internal snapshots of {what} read through {}, which this commit changes",
-                        name(&self.base)
-                    ),
-                );
-            }
+    fn protect_readers(&self, draft: &mut Draft<'_>) -> Result<()> {
+        for (_, reader) in self.readers() {
+            let what = name(&reader.path);
+            let copies = self.protect(draft, reader, self.committed(), States::All)?;
             let so = if copies {
                 "it gets its own copy of what will change"
             } else {
@@ -225,15 +257,22 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// What changes in the base.
+    fn committed(&self) -> Ranges {
+        let stays = self.between.get(self.kept..).unwrap_or_default();
+        let unit = stays.last().map_or(1, |(_, node)| node.cluster_size.max(1));
+        Ranges::Committed { top: self.top.path.clone(), base: self.base.clone(), unit }
+    }
+
     /// Adds a fill step, unless nothing needs filling. An image that cannot be protected stands in
     /// the way of the whole commit. Says whether the step was needed.
-    fn protect(&self, draft: &mut Draft<'_>, node: &Node, step: Copy) -> Result<bool> {
+    fn protect(&self, draft: &mut Draft<'_>, node: &Node, ranges: Ranges, states: States) -> Result<bool> {
         let Some(format) = node.format else {
             draft.file(&node.path, false)?;
             draft.hazard(HazardKind::Broken, format!("{} depends on this and is damaged", name(&node.path)));
             return Ok(false);
         };
-        let fills = draft.copy(step)?;
+        let fills = draft.copy(Copy::fill(&node.path, format, states, ranges))?;
         draft.file(&node.path, fills)?;
         if fills {
             draft.sound(&node.path, format);
@@ -247,7 +286,8 @@ impl Commit<'_> {
             from: self.top.path.clone(),
             into: self.base.clone(),
             format: self.format,
-            ranges: Ranges::Committed { top: self.top.path.clone(), base: self.base.clone() },
+            states: States::Active,
+            ranges: self.committed(),
             grow_to: (self.top_size > self.base_size).then_some(self.top_size),
             data_bytes: 0,
             zero_bytes: 0,
@@ -260,56 +300,48 @@ impl Commit<'_> {
     fn protect_children(&self, draft: &mut Draft<'_>) -> Result<()> {
         for (_, child) in self.children() {
             draft.file(&child.path, true)?;
-            if child.virtual_size > self.top_size && self.base_size > self.top_size {
-                let step = Copy {
-                    mode: CopyMode::Fill,
-                    from: child.path.clone(),
-                    into: child.path.clone(),
-                    format: child.format.unwrap_or(Format::Raw),
-                    ranges: Ranges::BeyondEnd { top: self.top.path.clone(), base: self.base.clone() },
-                    grow_to: None,
-                    data_bytes: 0,
-                    zero_bytes: 0,
-                };
-                self.protect(draft, child, step)?;
-            }
-            let longer = |size: u64| size > self.top_size && self.base_size > self.top_size;
-            if child.snapshots.iter().any(|s| longer(s.virtual_size)) {
-                draft.hazard(
-                    HazardKind::SnapshotsReadThrough,
-                    format!(
-                        "internal snapshots of {} would see data of {} beyond the end of {}",
-                        name(&child.path),
-                        name(&self.base),
-                        name(&self.top.path)
-                    ),
-                );
+            let sizes = child.snapshots.iter().map(|s| s.virtual_size).chain([child.virtual_size]);
+            if sizes.max() > Some(self.top_size) && self.base_size > self.top_size {
+                let ranges = Ranges::BeyondEnd { top: self.top.path.clone(), base: self.base.clone() };
+                self.protect(draft, child, ranges, States::All)?;
             }
         }
         Ok(())
     }
 
-    fn relink_children(&self, draft: &mut Draft<'_>) -> Result<()> {
+    /// Internal snapshots of a top that stays read through what will change too, and from then on
+    /// without the layers between.
+    fn protect_own_snapshots(&self, draft: &mut Draft<'_>) -> Result<()> {
+        if self.trashes_top() || self.top.snapshots.is_empty() {
+            return Ok(());
+        }
+        self.protect(draft, self.top, self.committed(), States::Snapshots).map(|_| ())
+    }
+
+    fn relink(&self, draft: &mut Draft<'_>) -> Result<()> {
         for (id, _) in self.children() {
-            draft.relink(id, self.base_id, self.format)?;
+            draft.relink(id, Some(self.base_id), Some(self.format))?;
+        }
+        if self.relinks_top() {
+            draft.relink(self.top_id, Some(self.base_id), Some(self.format))?;
         }
         Ok(())
     }
 
-    fn retire_top(&self, draft: &mut Draft<'_>, chain: &Chain) -> Result<()> {
+    fn retire(&self, draft: &mut Draft<'_>, chain: &Chain) -> Result<()> {
         if self.trashes_top() {
-            draft.trash(self.top_id)
-        } else if self.changes_top() {
-            draft.empty(&self.top.path, chain.top().image.format())
-        } else {
-            Ok(())
+            draft.trash(self.top_id)?;
+        } else if !self.options.keep {
+            draft.empty(&self.top.path, chain.top().image.format())?;
         }
+        self.trashed().try_for_each(|(id, _)| draft.trash(id))
     }
 
     fn describe(&self, mut draft: Draft<'_>) -> Result<Plan> {
         draft.view_changed(&self.base);
-        if self.trashes_top() {
-            draft.view_changed(&self.top.path);
+        let top = self.trashes_top().then_some((self.top_id, self.top));
+        for (_, node) in top.into_iter().chain(self.trashed()) {
+            draft.view_changed(&node.path);
         }
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
         let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
@@ -319,18 +351,24 @@ impl Commit<'_> {
     fn qemu_img(&self) -> Vec<String> {
         let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
         let mut lines: Vec<String> = self
-            .siblings()
+            .readers()
             .map(|(_, s)| format!("# qemu-img has nothing for this: {} would silently change", name(&s.path)))
             .collect();
         let keep = if self.trashes_top() || self.options.keep { " -d" } else { "" };
-        lines.push(format!("qemu-img commit{keep} {}", quoted(&self.top.path)));
-        for (_, child) in self.children() {
+        let into = match self.between.is_empty() {
+            true => String::new(),
+            false => format!(" -b {}", quoted(&self.base)),
+        };
+        lines.push(format!("qemu-img commit{keep}{into} {}", quoted(&self.top.path)));
+        let top = self.relinks_top().then_some(self.top);
+        for node in self.children().map(|(_, n)| n).chain(top) {
             let (base, format) = (quoted(&self.base), self.format);
-            lines.push(format!("qemu-img rebase -u -b {base} -F {format} {}", quoted(&child.path)));
+            lines.push(format!("qemu-img rebase -u -b {base} -F {format} {}", quoted(&node.path)));
         }
-        if self.trashes_top() {
-            lines.push(format!("rm {}", quoted(&self.top.path)));
-        }
+        let top = self.trashes_top().then_some(self.top);
+        lines.extend(
+            top.into_iter().chain(self.trashed().map(|(_, n)| n)).map(|n| format!("rm {}", quoted(&n.path))),
+        );
         lines
     }
 }

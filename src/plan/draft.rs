@@ -168,11 +168,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds the step that bases `child` on `parent`.
-    pub(super) fn relink(&mut self, child: NodeId, parent: NodeId, format: Format) -> Result<()> {
+    /// Adds the step that bases `child` on `parent`, or on nothing.
+    pub(super) fn relink(
+        &mut self,
+        child: NodeId,
+        parent: Option<NodeId>,
+        format: Option<Format>,
+    ) -> Result<()> {
         let unknown = || Error::new(Kind::Internal, "an id of another forest");
-        let (child_node, parent_node) =
-            (self.before.get(child).ok_or_else(unknown)?, self.before.get(parent).ok_or_else(unknown)?);
+        let child_node = self.before.get(child).ok_or_else(unknown)?;
+        let parent_node = parent.map(|id| self.before.get(id).ok_or_else(unknown)).transpose()?;
         let of = child_node.format.unwrap_or(Format::Raw);
         if of == Format::Raw {
             let what = if child_node.format.is_some() { "raw" } else { "damaged" };
@@ -182,15 +187,15 @@ impl<'a> Draft<'a> {
             );
         }
         let keeps_absolute = child_node.backing.as_ref().is_some_and(|b| Path::new(&b.name).is_absolute());
-        let backing = match keeps_absolute {
-            true => parent_node.path.clone(),
-            false => reference(&child_node.path, &parent_node.path),
-        };
-        self.meter.cost.write_bytes += 512 + backing.as_os_str().len() as u64;
+        let backing = parent_node.map(|parent| match keeps_absolute {
+            true => parent.path.clone(),
+            false => reference(&child_node.path, &parent.path),
+        });
+        self.meter.cost.write_bytes += 512 + backing.as_ref().map_or(0, |b| b.as_os_str().len() as u64);
         // The name may fit into the sector, which then is all that is written.
         self.meter.cost.exact = false;
         self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format, of });
-        self.after = self.after.relinked(child, Some(parent));
+        self.after = self.after.relinked(child, parent);
         Ok(())
     }
 

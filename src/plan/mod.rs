@@ -10,7 +10,7 @@
 //! | `model` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `draft` | what every operation does the same way |
-//! | `ranges` | from a copy's rule to runs |
+//! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
 //! | `commit` | merging an overlay into its backing file |
 //! | `repair` | mending metadata |
@@ -19,6 +19,7 @@
 
 mod commit;
 mod draft;
+mod fill;
 mod hazard;
 mod model;
 mod ranges;
@@ -28,9 +29,10 @@ mod resize;
 mod snapshot;
 
 pub use commit::{CommitOptions, commit};
+pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
-pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, Step};
-pub use ranges::{Runs, Source, drive, resize as resize_image};
+pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, States, Step};
+pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
 pub use repair::repair;
 pub use resize::resize;
 pub use snapshot::{SnapshotRequest, snapshot};

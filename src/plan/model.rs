@@ -50,6 +50,13 @@ fn lossy<S: serde::Serializer>(path: &std::path::Path, s: S) -> std::result::Res
     s.serialize_str(&path.to_string_lossy())
 }
 
+fn lossy_option<S: serde::Serializer>(path: &Option<PathBuf>, s: S) -> std::result::Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => lossy(path, s),
+        None => s.serialize_none(),
+    }
+}
+
 /// An arrow of the plan's figure: data of `from` goes into `into`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flow {
@@ -85,11 +92,11 @@ pub enum Step {
         /// The image whose header changes.
         #[serde(serialize_with = "lossy")]
         image: PathBuf,
-        /// The name to record, relative or absolute.
-        #[serde(serialize_with = "lossy")]
-        backing: PathBuf,
+        /// The name to record, relative or absolute; nothing for an image that stands alone.
+        #[serde(serialize_with = "lossy_option")]
+        backing: Option<PathBuf>,
         /// The format to record.
-        format: Format,
+        format: Option<Format>,
         /// The format of the image itself.
         of: Format,
     },
@@ -155,11 +162,13 @@ pub struct Copy {
     /// The image whose view is read.
     #[serde(serialize_with = "lossy")]
     pub from: PathBuf,
-    /// The image that is written, in its active state.
+    /// The image that is written.
     #[serde(serialize_with = "lossy")]
     pub into: PathBuf,
     /// Its format.
     pub format: Format,
+    /// For which of its states.
+    pub states: States,
     /// Which guest ranges.
     pub ranges: Ranges,
     /// Virtual size the target must have before the copy.
@@ -168,6 +177,24 @@ pub struct Copy {
     pub data_bytes: u64,
     /// Guest bytes that become zeros without data being written.
     pub zero_bytes: u64,
+}
+
+impl Copy {
+    /// A copy that changes no view: `states` of the image at `path` get what they leave to the layers
+    /// below within `ranges`.
+    pub(super) fn fill(path: &Path, format: Format, states: States, ranges: Ranges) -> Self {
+        Self {
+            mode: CopyMode::Fill,
+            from: path.to_path_buf(),
+            into: path.to_path_buf(),
+            format,
+            states,
+            ranges,
+            grow_to: None,
+            data_bytes: 0,
+            zero_bytes: 0,
+        }
+    }
 }
 
 /// Which guest ranges a copy is about. A rule, not a list: it is worked out from metadata when
@@ -184,6 +211,9 @@ pub enum Ranges {
         /// The image it is committed into.
         #[serde(serialize_with = "lossy")]
         base: PathBuf,
+        /// Widened to whole units of so many bytes: those of a layer between that stays, and that holds
+        /// its own copy of such units by the time the base changes.
+        unit: u64,
     },
     /// What `base` shows beyond the end of `top`, which has shown zeros there so far.
     BeyondEnd {
@@ -194,6 +224,38 @@ pub enum Ranges {
         #[serde(serialize_with = "lossy")]
         base: PathBuf,
     },
+    /// What the layers between `image` and `base` hold: those that `image` will not read any more.
+    Dropped {
+        /// The image that will be based on `base`.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// A layer below it; nothing for an image that will stand alone.
+        #[serde(serialize_with = "lossy_option")]
+        base: Option<PathBuf>,
+    },
+    /// Where what `image` reads from below now differs from what `base` shows.
+    Differs {
+        /// The image that will be based on `base`.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// Any other image, or nothing.
+        #[serde(serialize_with = "lossy_option")]
+        base: Option<PathBuf>,
+        /// The format of that image.
+        format: Option<Format>,
+    },
+}
+
+/// Which states of an image a copy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum States {
+    /// The active one.
+    Active,
+    /// Its internal snapshots.
+    Snapshots,
+    /// All of them.
+    All,
 }
 
 /// A change of an image's internal snapshots. An index is a place in the snapshot table.
@@ -315,11 +377,19 @@ impl Step {
                     (CopyMode::Fill, Ranges::BeyondEnd { top, .. }) => {
                         format!("protect {}: zeros beyond the end of {}", name(&c.into), name(top))
                     }
+                    (_, Ranges::Dropped { .. }) => {
+                        format!("copy {size} into {}: what the layers below it hold", name(&c.into))
+                    }
+                    (_, Ranges::Differs { .. }) => {
+                        format!("copy at most {size} into {}: what differs in the new base", name(&c.into))
+                    }
                 }
             }
-            Self::Relink { image, backing, format, .. } => {
-                format!("relink {} to {} ({format})", name(image), Shown::path(backing))
+            Self::Relink { image, backing: Some(backing), format, .. } => {
+                let format = format.map_or_else(String::new, |f| format!(" ({f})"));
+                format!("relink {} to {}{format}", name(image), Shown::path(backing))
             }
+            Self::Relink { image, backing: None, .. } => format!("let {} stand alone", name(image)),
             Self::Compact { image, .. } => {
                 format!("empty {}: everything in it is in its base now", name(image))
             }

@@ -5,24 +5,45 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{State, Target, Written};
 use crate::units::{Guest, Host, align_up};
 
-use super::{Copy, CopyMode, Ranges};
+use super::fill::{StateRuns, lacking};
+use super::{Copy, CopyMode, Ranges, States};
 
 /// The views a copy step reads.
 pub struct Source {
-    /// Where data comes from.
-    pub view: View,
-    /// What lies beyond the end of `view` (a longer base); zeros where that ends as well.
+    /// Where data comes from, for each state of the target that gets some.
+    views: Vec<(State, View)>,
+    /// What lies beyond the end of the view (a longer base); zeros where that ends as well.
     pub rest: Option<View>,
     /// Guest offset from which on everything is zeros, whatever the views say.
     pub end: u64,
-    /// The view whose ranges are copied, when it is not `view` itself.
+    /// The view whose ranges are copied, when it is not the source itself.
     cause: Option<View>,
+}
+
+/// A run, and the states of the target that it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRun {
+    /// Where.
+    pub run: CopyRun,
+    /// Never empty; the first one's view says what to copy.
+    pub states: Vec<State>,
 }
 
 impl Source {
     /// Just this view, and zeros from the guest offset `end` on.
     pub fn of(view: View, end: u64) -> Self {
-        Self { view, rest: None, end, cause: None }
+        Self { views: vec![(State::Active, view)], rest: None, end, cause: None }
+    }
+
+    /// What `state` of the target gets.
+    pub fn view(&self, state: State) -> Result<&View> {
+        let found = self.views.iter().find(|(known, _)| *known == state);
+        found.map(|(_, view)| view).ok_or_else(|| Error::new(Kind::Internal, "a state that is not copied to"))
+    }
+
+    fn first(&self) -> Result<&View> {
+        let none = || Error::new(Kind::Internal, "a copy without a source");
+        self.views.first().map(|(_, view)| view).ok_or_else(none)
     }
 }
 
@@ -30,59 +51,91 @@ impl Copy {
     /// Opens what the step reads. The caller holds the locks.
     pub fn open(&self, opener: &Opener) -> Result<Source> {
         let chain = opener.open(&self.from)?;
+        let snapshots = (0..chain.top().image.snapshots().len()).map(State::Snapshot);
+        let states: Vec<State> = match self.states {
+            States::Active => vec![State::Active],
+            States::Snapshots => snapshots.collect(),
+            States::All => std::iter::once(State::Active).chain(snapshots).collect(),
+        };
+        let views = states.into_iter().map(|state| (state, chain.view(state))).collect();
         let (rest, cause) = match (self.mode, &self.ranges) {
             (CopyMode::Overwrite, _) => (below(&chain, &self.into), None),
             (CopyMode::Fill, Ranges::Committed { top, .. }) => {
                 (None, Some(opener.open(top)?.view(State::Active)))
             }
-            (CopyMode::Fill, Ranges::BeyondEnd { .. }) => (None, None),
+            (CopyMode::Fill, Ranges::Differs { base: Some(base), format, .. }) => {
+                let base = Opener { format: *format, ..opener.clone() }.open(base)?;
+                (None, Some(base.view(State::Active)))
+            }
+            (CopyMode::Fill, _) => (None, None),
         };
-        Ok(Source { view: chain.view(State::Active), rest, end: u64::MAX, cause })
+        Ok(Source { views, rest, end: u64::MAX, cause })
     }
 
     /// The runs to copy into an image with mapping units of `unit` bytes whose virtual size will
-    /// be `size`, in guest order.
-    pub fn runs<'a>(&'a self, source: &'a Source, unit: u64, size: u64) -> Result<Runs<'a>> {
-        let (Ranges::Committed { base, .. } | Ranges::BeyondEnd { base, .. }) = &self.ranges;
-        let cause = source.cause.as_ref().unwrap_or(&source.view);
+    /// be `size`, in guest order. At a rehearsal nothing is read to find them, which may give more.
+    pub fn runs<'a>(
+        &'a self,
+        source: &'a Source,
+        unit: u64,
+        size: u64,
+        rehearsal: bool,
+    ) -> Result<StateRuns<'a>> {
+        if source.views.is_empty() {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let view = source.first()?;
+        let cause = source.cause.as_ref();
+        let sizes = source.views.iter().map(|(_, view)| view.size());
+        let end = sizes.max().unwrap_or(0);
         let changed: Touches<'a> = match &self.ranges {
-            Ranges::Committed { .. } => committed(cause, base)?,
-            Ranges::BeyondEnd { top, .. } => beyond_end(&source.view, top, base)?,
+            // Snapshots of the top lose the layers between, which they may see beyond its end too.
+            Ranges::Committed { base, unit: wide, .. } if self.states == States::Snapshots => {
+                let top = cause.unwrap_or(view);
+                let behind = dropped(view, Some(base), end)?.filter_map(|run| from(run, top.size()));
+                Box::new(committed(top, base, *wide)?.chain(behind))
+            }
+            Ranges::Committed { base, unit: wide, .. } => committed(cause.unwrap_or(view), base, *wide)?,
+            Ranges::BeyondEnd { top, base } => beyond_end(view, top, base, end)?,
+            Ranges::Dropped { base, .. } => dropped(view, base.as_deref(), end)?,
+            Ranges::Differs { .. } => differing(view, cause, end, unit, !rehearsal)?,
         };
         Ok(match self.mode {
-            CopyMode::Overwrite => Box::new(whole_units(changed, unit, size)),
-            CopyMode::Fill => Box::new(whole_units(
-                whole_units(changed, unit, size).flat_map(move |run| missing(&source.view, run)),
-                unit,
-                size,
-            )),
+            CopyMode::Overwrite => Box::new(
+                whole_units(changed, unit, size)
+                    .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
+            ),
+            CopyMode::Fill => lacking(&source.views, Box::new(whole_units(changed, unit, end)), unit),
         })
     }
 }
 
 /// Runs in guest order.
-pub type Runs<'a> = Box<dyn Iterator<Item = Result<CopyRun>> + 'a>;
+pub(super) type Runs<'a> = Box<dyn Iterator<Item = Result<CopyRun>> + 'a>;
 type Touches<'a> = Box<dyn Iterator<Item = Result<Touched>> + 'a>;
 
+/// Where the mover puts what: the state whose view is read, the guest offset, the host offset, bytes.
+pub type Move<'a> = dyn FnMut(State, Guest, Host, u64) -> Result<()> + 'a;
+
 /// Takes every run to `target`: zeros as metadata where the format can, otherwise a place is
-/// allocated, `mover` fills it (guest offset, host offset, bytes), and it is mapped. At a rehearsal
-/// `mover` is called all the same and must not write.
-pub fn drive(
-    runs: Runs<'_>,
-    target: &mut dyn Target,
-    mover: &mut dyn FnMut(Guest, Host, u64) -> Result<()>,
-) -> Result<()> {
+/// allocated, `mover` fills it, and it is mapped. At a rehearsal `mover` is called all the same and
+/// must not write.
+pub fn drive(runs: StateRuns<'_>, target: &mut dyn Target, mover: &mut Move<'_>) -> Result<()> {
     for run in runs {
-        let run = run?;
-        if run.zero && target.zero(run.at, run.len)? {
-            continue;
-        }
-        let (mut at, end) = (run.at.0, run.at.0 + run.len);
-        while at < end {
-            let (host, len) = target.allocate(Guest(at), end - at)?;
-            mover(Guest(at), host, len)?;
-            target.map(Guest(at), host, len)?;
-            at = at.saturating_add(len);
+        let StateRun { run, states } = run?;
+        for states in states.chunks(target.most_states().max(1)) {
+            target.select(states)?;
+            let Some(state) = states.first() else { continue };
+            if run.zero && target.zero(run.at, run.len)? {
+                continue;
+            }
+            let (mut at, end) = (run.at.0, run.at.0 + run.len);
+            while at < end {
+                let (host, len) = target.allocate(Guest(at), end - at)?;
+                mover(*state, Guest(at), host, len)?;
+                target.map(Guest(at), host, len)?;
+                at = at.saturating_add(len);
+            }
         }
     }
     Ok(())
@@ -90,12 +143,7 @@ pub fn drive(
 
 /// Makes the disk behind `target` `to` bytes long; `view` is the image as it is. A longer disk ends
 /// in zeros even over a longer backing file; `mover` fills what must be rewritten for that.
-pub fn resize(
-    mut target: Box<dyn Target>,
-    view: &View,
-    to: u64,
-    mover: &mut dyn FnMut(Guest, Host, u64) -> Result<()>,
-) -> Result<Written> {
+pub fn resize(mut target: Box<dyn Target>, view: &View, to: u64, mover: &mut Move<'_>) -> Result<Written> {
     target.content_changes();
     let shrinks = to < view.size();
     if !shrinks {
@@ -109,7 +157,9 @@ pub fn resize(
     if end < until {
         let tail = Touched { start: end, end: until, zero: true };
         let size = if shrinks { view.size() } else { to };
-        drive(Box::new(whole_units([Ok(tail)], target.unit(), size.max(until))), &mut *target, mover)?;
+        let runs = whole_units([Ok(tail)], target.unit(), size.max(until));
+        let runs = runs.map(|run| Ok(StateRun { run: run?, states: vec![State::Active] }));
+        drive(Box::new(runs), &mut *target, mover)?;
     }
     if shrinks {
         target.shrink(to)?;
@@ -131,8 +181,21 @@ fn depth_of(view: &View, path: &std::path::Path) -> Result<usize> {
         .ok_or_else(|| Error::new(Kind::Changed, "is no longer part of the chain").at(path))
 }
 
-/// What the layers of `top` above `base` hold, and everything beyond the end of the base.
-fn committed<'a>(top: &'a View, base: &std::path::Path) -> Result<Touches<'a>> {
+/// What the layers of `top` above `base` hold, in whole units of `wide` bytes, and everything beyond the
+/// end of the base.
+fn committed<'a>(top: &'a View, base: &std::path::Path, wide: u64) -> Result<Touches<'a>> {
+    let held = held_above(top, base)?;
+    if wide <= 1 {
+        return Ok(held);
+    }
+    let units = whole_units(held, wide, top.size());
+    Ok(Box::new(units.map(|run| {
+        let run = run?;
+        Ok(Touched { start: run.at.0, end: run.at.0 + run.len, zero: run.zero })
+    })))
+}
+
+fn held_above<'a>(top: &'a View, base: &std::path::Path) -> Result<Touches<'a>> {
     let depth = depth_of(top, base)?;
     let base_size = top.layers()[depth].image.virtual_size(State::Active);
     let upper = Chain::from_layers(top.layers()[..depth].to_vec()).view(State::Active);
@@ -161,17 +224,23 @@ fn committed<'a>(top: &'a View, base: &std::path::Path) -> Result<Touches<'a>> {
 
 /// What the chain from `base` down shows beyond the end of `top` and is not known to be zero. (A
 /// run is `zero` when it is so *after* the change, hence never here.)
-fn beyond_end<'a>(child: &'a View, top: &std::path::Path, base: &std::path::Path) -> Result<Touches<'a>> {
+fn beyond_end<'a>(
+    child: &'a View,
+    top: &std::path::Path,
+    base: &std::path::Path,
+    end: u64,
+) -> Result<Touches<'a>> {
     let from = child.layers()[depth_of(child, top)?].image.virtual_size(State::Active);
     let depth = depth_of(child, base)?;
     let lower = Chain::from_layers(child.layers()[depth..].to_vec()).view(State::Active);
+    let end = lower.size().min(end);
     let mut at = from;
     Ok(Box::new(std::iter::from_fn(move || {
         loop {
-            if at >= lower.size() {
+            if at >= end {
                 return None;
             }
-            match lower.extents(at, lower.size()).next()? {
+            match lower.extents(at, end).next()? {
                 Ok(extent) => {
                     at = extent.end();
                     if !extent.reads_zero() {
@@ -179,7 +248,7 @@ fn beyond_end<'a>(child: &'a View, top: &std::path::Path, base: &std::path::Path
                     }
                 }
                 Err(e) => {
-                    at = lower.size();
+                    at = end;
                     return Some(Err(e));
                 }
             }
@@ -187,24 +256,112 @@ fn beyond_end<'a>(child: &'a View, top: &std::path::Path, base: &std::path::Path
     })))
 }
 
-/// The parts of `run` that the top image of `view` leaves to its backing file, as they read now.
-fn missing(view: &View, run: Result<CopyRun>) -> Vec<Result<Touched>> {
-    let run = match run {
-        Ok(run) => run,
-        Err(e) => return vec![Err(e)],
+/// The part of a range at or behind `start`.
+fn from(range: Result<Touched>, start: u64) -> Option<Result<Touched>> {
+    match range {
+        Ok(range) if range.end <= start => None,
+        Ok(range) => Some(Ok(Touched { start: range.start.max(start), ..range })),
+        failed => Some(failed),
+    }
+}
+
+/// What the layers between the image of `view` and `base` hold, up to `end`, and everything that only
+/// a longer `base` would show. Without a base nothing has to say that it is zero.
+fn dropped<'a>(view: &'a View, base: Option<&std::path::Path>, end: u64) -> Result<Touches<'a>> {
+    let layers = view.layers();
+    let depth = match base {
+        Some(base) => depth_of(view, base)?,
+        None => layers.len(),
     };
-    let mut out = Vec::new();
-    for extent in view.extents(run.at.0, run.at.0 + run.len) {
-        match extent {
-            Ok(e) if e.depth == 0 && e.kind.is_allocated() => {}
-            // Zeros now and zeros afterwards: nothing changes there.
-            Ok(e) if run.zero && e.reads_zero() => {}
-            Ok(e) => out.push(Ok(Touched { start: e.start.0, end: e.end(), zero: e.reads_zero() })),
-            Err(e) => {
-                out.push(Err(e));
-                break;
+    if depth < 2 {
+        return Ok(Box::new(std::iter::empty()));
+    }
+    let longest = base.map_or(0, |_| layers[depth].image.virtual_size(State::Active)).min(end);
+    let between = Chain::from_layers(layers[1..depth].to_vec()).view(State::Active);
+    let (reach, keeps_zeros) = (between.size().min(end), base.is_some());
+    let mut at = 0;
+    Ok(Box::new(std::iter::from_fn(move || {
+        while at < reach {
+            let extent = match between.extents(at, reach).next()? {
+                Ok(extent) => extent,
+                Err(e) => {
+                    at = u64::MAX;
+                    return Some(Err(e));
+                }
+            };
+            at = extent.end();
+            let zero = extent.reads_zero();
+            if extent.kind.is_allocated() && (keeps_zeros || !zero) {
+                return Some(Ok(Touched { start: extent.start.0, end: at, zero }));
             }
         }
+        let start = std::mem::replace(&mut at, u64::MAX);
+        (start < longest).then_some(Ok(Touched { start, end: longest, zero: true }))
+    })))
+}
+
+/// Where what lies below the image of `view` and the view `new` (nothing: zeros) are not known to be
+/// the same, up to `end`; with `read`, where they are not the same.
+fn differing<'a>(
+    view: &'a View,
+    new: Option<&'a View>,
+    end: u64,
+    unit: u64,
+    read: bool,
+) -> Result<Touches<'a>> {
+    let below = (view.layers().len() > 1)
+        .then(|| Chain::from_layers(view.layers()[1..].to_vec()).view(State::Active));
+    let mut at = 0;
+    Ok(Box::new(std::iter::from_fn(move || {
+        while at < end {
+            let start = at;
+            let step = unlike(below.as_ref(), new, start, end, unit, read);
+            match step {
+                Ok((len, differs, zero)) => {
+                    at = start.saturating_add(len);
+                    if differs {
+                        return Some(Ok(Touched { start, end: at, zero }));
+                    }
+                }
+                Err(e) => {
+                    at = end;
+                    return Some(Err(e));
+                }
+            }
+        }
+        None
+    })))
+}
+
+/// Whether two views (nothing: zeros) differ at `at`, for how many bytes that is so, and whether the
+/// first is zero there.
+fn unlike(
+    old: Option<&View>,
+    new: Option<&View>,
+    at: u64,
+    end: u64,
+    unit: u64,
+    read: bool,
+) -> Result<(u64, bool, bool)> {
+    let run = |view: Option<&View>| match view.filter(|view| at < view.size()) {
+        Some(view) => view.extent_at(Guest(at), end - at).map(|e| (e.len, e.reads_zero(), view.place(&e))),
+        None => Ok((end - at, true, None)),
+    };
+    let (old_run, new_run) = (run(old)?, run(new)?);
+    let len = old_run.0.min(new_run.0);
+    let same = old_run.1 && new_run.1 || !old_run.1 && old_run.2.is_some() && old_run.2 == new_run.2;
+    if same || !read {
+        return Ok((len, !same, old_run.1));
     }
-    out
+    // A unit at a time: what is equal need not be copied.
+    let len = len.min(unit - at % unit);
+    let n = usize::try_from(len).map_err(|_| Error::new(Kind::Internal, "a unit beyond memory"))?;
+    let (mut a, mut b) = (vec![0; n], vec![0; n]);
+    for (view, buf) in [(old, &mut a), (new, &mut b)] {
+        if let Some(view) = view {
+            let got = view.read_at(Guest(at), buf)?;
+            buf[got..].fill(0);
+        }
+    }
+    Ok((len, a != b, old_run.1))
 }

@@ -10,13 +10,15 @@ use crate::chain::{Opener, View};
 use crate::error::{Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, Format, State, Target, Written};
-use crate::storage::{File, free_space};
+use crate::storage::{File, FileId, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     pub(super) cost: Cost,
     extra: HashMap<u64, Extra>,
+    /// Metadata that earlier steps write to each file.
+    metadata: HashMap<FileId, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -29,11 +31,18 @@ struct Extra {
 impl Meter {
     /// A meter whose figures are exact until something says otherwise.
     pub(super) fn new() -> Self {
-        Self { cost: Cost { exact: true, ..Cost::default() }, extra: HashMap::new() }
+        Self { cost: Cost { exact: true, ..Cost::default() }, ..Self::default() }
     }
 
     /// Counts what one step wrote to `file`.
-    pub(super) fn wrote(&mut self, file: &dyn File, written: Written) -> Result<()> {
+    pub(super) fn wrote(&mut self, file: &dyn File, mut written: Written) -> Result<()> {
+        // A step is rehearsed on the file as it is now. What an earlier one puts there may have to be
+        // moved again, and is not more than that.
+        let before = self.metadata.entry(file.id()).or_default();
+        self.cost.exact &= *before == 0;
+        written.meta_bytes += *before;
+        written.extra_bytes += *before;
+        *before = written.meta_bytes;
         self.cost.write_bytes += written.data_bytes + written.meta_bytes;
         self.cost.freed_bytes += written.freed_bytes;
         let folder = file.path().parent().unwrap_or(Path::new("."));
@@ -76,14 +85,15 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
     }
     let (unit, size) = (target.unit(), target.size());
     let (mut data, mut read, mut total) = (0, 0, 0);
-    let runs = step.runs(&source, unit, size)?.inspect(|run| {
-        total += run.as_ref().map_or(0, |r| r.len);
+    let runs = step.runs(&source, unit, size, true)?.inspect(|run| {
+        total += run.as_ref().map_or(0, |r| r.run.len);
     });
-    drive(Box::new(runs), &mut *target, &mut |at, _, len| {
+    drive(Box::new(runs), &mut *target, &mut |state, at, _, len| {
         data += len;
-        read += stored(&source.view, at.0, len)?;
+        let view = source.view(state)?;
+        read += stored(view, at.0, len)?;
         if let Some(rest) = &source.rest {
-            let from = at.0.max(source.view.size());
+            let from = at.0.max(view.size());
             read += stored(rest, from, (at.0 + len).saturating_sub(from))?;
         }
         Ok(())
@@ -124,7 +134,7 @@ pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(Arc<dyn File
         Step::Repair { format, what, .. } => image::repair(files.image, *format, *what, true)?,
         Step::Resize { format, to, .. } => {
             let view = opener.open(path)?.view(State::Active);
-            resize(image::write(files, *format, true)?, &view, *to, &mut |_, _, _| Ok(()))?
+            resize(image::write(files, *format, true)?, &view, *to, &mut |_, _, _, _| Ok(()))?
         }
         _ => return Ok(None),
     };

@@ -97,6 +97,7 @@ impl PlanScreen {
 
     pub(super) fn options(&self, gate: &Gate) -> CommitOptions {
         CommitOptions {
+            base: None,
             remove: self.leaf && self.chosen,
             keep: !self.leaf && self.chosen,
             gate: gate.clone(),

@@ -17,6 +17,8 @@ pub(crate) struct Trial {
     pub(crate) trashed: bool,
     /// Images that are relinked to the base.
     pub(crate) relinked: &'static [&'static str],
+    /// Layers between that go to the trash.
+    pub(crate) merged: &'static [&'static str],
 }
 
 pub(crate) const PLAIN: Trial = Trial {
@@ -26,6 +28,7 @@ pub(crate) const PLAIN: Trial = Trial {
     options: "",
     trashed: true,
     relinked: &["l3.qcow2"],
+    merged: &[],
 };
 
 const TRIALS: &[(&str, Trial)] = &[
@@ -60,6 +63,47 @@ const TRIALS: &[(&str, Trial)] = &[
     ("version_2", Trial { make: version_2, ..PLAIN }),
     ("compressed", Trial { make: compressed, ..PLAIN }),
     ("narrow_refcounts", Trial { make: narrow_refcounts, ..PLAIN }),
+    ("sibling_with_snapshots", Trial { make: sibling_with_snapshots, ..PLAIN }),
+    ("nephew_and_v2_sibling_with_snapshots", Trial { make: old_sibling_with_snapshots, ..PLAIN }),
+    (
+        "leaf_with_snapshots",
+        Trial {
+            make: leaf_with_snapshots,
+            top: "l4.qcow2",
+            base: "l3.qcow2",
+            trashed: false,
+            relinked: &[],
+            ..PLAIN
+        },
+    ),
+    (
+        "leaf_with_snapshots_over_three",
+        Trial {
+            make: leaf_with_snapshots,
+            top: "l4.qcow2",
+            base: "l1.qcow2",
+            options: "--base l1.qcow2",
+            trashed: false,
+            relinked: &["l4.qcow2"],
+            merged: &["l2.qcow2", "l3.qcow2"],
+        },
+    ),
+    (
+        "two_layers_down",
+        Trial { base: "base.qcow2", options: "--base base.qcow2", merged: &["l1.qcow2"], ..PLAIN },
+    ),
+    (
+        "all_into_the_root",
+        Trial {
+            make: branch_above,
+            top: "l4.qcow2",
+            base: "base.qcow2",
+            options: "--base base.qcow2 --remove",
+            relinked: &[],
+            merged: &["l3.qcow2"],
+            ..PLAIN
+        },
+    ),
     ("data_file_base", Trial { make: data_file_base, ..PLAIN }),
     ("data_file_top", Trial { make: data_file_top, ..PLAIN }),
     ("data_file_sibling", Trial { make: data_file_sibling, ..PLAIN }),
@@ -125,6 +169,35 @@ fn branch_above(lab: &Lab) {
 fn sibling(lab: &Lab) {
     chain(lab);
     layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), "", 4 * MIB, 51, 8);
+}
+
+/// The sibling's snapshots read clusters of the base that the commit overwrites, some of them more.
+fn sibling_with_snapshots(lab: &Lab) {
+    chain(lab);
+    layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), "", 4 * MIB, 51, 8);
+    lab.img("snapshot -c sn0 side.qcow2");
+    lab.scribble("side.qcow2", Q, 4 * MIB, 52, 6);
+    lab.img("snapshot -c sn1 side.qcow2");
+    lab.img("snapshot -c sn2 side.qcow2");
+    lab.scribble("side.qcow2", Q, 4 * MIB, 53, 2);
+    layer(lab, "nephew.qcow2", Some(("side.qcow2", Q)), "", 4 * MIB, 54, 4);
+}
+
+fn old_sibling_with_snapshots(lab: &Lab) {
+    chain(lab);
+    layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), "compat=0.10,cluster_size=4k", 4 * MIB, 51, 8);
+    lab.img("snapshot -c sn0 side.qcow2");
+    lab.scribble("side.qcow2", Q, 4 * MIB, 52, 6);
+    layer(lab, "fine.qcow2", Some(("l1.qcow2", Q)), "cluster_size=16k,extended_l2=on", 4 * MIB, 55, 12);
+    lab.img("snapshot -c sn0 fine.qcow2");
+    lab.scribble("fine.qcow2", Q, 4 * MIB, 56, 6);
+}
+
+fn leaf_with_snapshots(lab: &Lab) {
+    chain(lab);
+    lab.img("snapshot -c sn0 l4.qcow2");
+    lab.scribble("l4.qcow2", Q, 4 * MIB, 57, 8);
+    lab.img("snapshot -c sn1 l4.qcow2");
 }
 
 fn siblings(lab: &Lab) {
@@ -305,7 +378,11 @@ fn verify(lab: &Lab, trial: &Trial, before: &Views) {
 
     for (view, bytes) in before {
         let of_top = view == trial.top || view.starts_with(&format!("{}@", trial.top));
-        if view == trial.base || (of_top && trial.trashed) {
+        let merged = trial.merged.iter().any(|name| view.starts_with(name));
+        if merged {
+            assert!(!lab.path(view).exists(), "{view} is still there");
+        }
+        if view == trial.base || merged || (of_top && trial.trashed) {
             continue;
         }
         assert_same(&format!("{view}, read by QEMU"), &after[view], bytes);
@@ -319,7 +396,7 @@ fn verify(lab: &Lab, trial: &Trial, before: &Views) {
     let is_there = kept.iter().any(|n: &std::ffi::OsString| n.to_string_lossy().contains(trial.top));
     assert_eq!(is_there, trial.trashed, "in the trash: {kept:?}");
 
-    if !trial.trashed && trial.relinked.is_empty() {
+    if !trial.trashed && trial.options.is_empty() && trial.relinked.is_empty() {
         let map = lab.run(&format!("map --layer --json {}", trial.top)).expect(0).json();
         assert!(
             map.as_array().unwrap().iter().all(|e| e["present"] == false),

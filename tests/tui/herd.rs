@@ -7,7 +7,7 @@ use cowherd::chain::Gate;
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::Format;
 use cowherd::job::{Phase, Snapshot};
-use cowherd::plan::{Copy, CopyMode, Cost, Flow, Hazard, HazardKind, Plan, Ranges, Step};
+use cowherd::plan::{Copy, CopyMode, Cost, Flow, Hazard, HazardKind, Plan, Ranges, States, Step};
 use cowherd::storage::{Holder, LockState};
 
 pub const FOLDER: &str = "/var/lib/libvirt/images";
@@ -125,7 +125,8 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
             from: from.into(),
             into: into.into(),
             format: Format::Qcow2,
-            ranges: Ranges::Committed { top: top.clone(), base: base.clone() },
+            states: States::Active,
+            ranges: Ranges::Committed { top: top.clone(), base: base.clone(), unit: 1 },
             grow_to: None,
             data_bytes,
             zero_bytes: 0,
@@ -136,8 +137,8 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
         copy(CopyMode::Overwrite, &top, &base, 392 * MIB),
         Step::Relink {
             image: child.clone(),
-            backing: "Snap-1.qcow2".into(),
-            format: Format::Qcow2,
+            backing: Some("Snap-1.qcow2".into()),
+            format: Some(Format::Qcow2),
             of: Format::Qcow2,
         },
     ];

@@ -13,9 +13,10 @@ use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
 
-/// Records `backing` in the image in `file`. The caller holds the write lock.
-pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
+/// Records `backing`, or that there is none, in the image in `file`. The caller holds the write lock.
+pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     let header = Header::read(file)?;
+    let Some(backing) = backing else { return unlink(file, &header) };
     if header.autoclear & AUTOCLEAR_RAW_DATA != 0 {
         return Err(Error::unsupported(
             "its data file is a raw image by itself, which cannot show a backing file",
@@ -58,6 +59,20 @@ pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
     file.write_at(0, &flipped.store(&sector)?)?;
     file.sync()?;
     Ok(SECTOR as u64 + if place < SECTOR { 0 } else { name.len() as u64 })
+}
+
+/// Takes the reference out; the name itself stays where nothing points at it.
+fn unlink(file: &dyn File, header: &Header) -> Result<u64> {
+    let extensions = Extensions::read(file, header)?;
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+    // A format without a name means nothing, so it may stay where it cannot go.
+    extensions.without(BACKING_FORMAT).put(header, &extensions, &mut sector);
+    let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA);
+    let flipped = Header { backing_offset: 0, backing_size: 0, autoclear, ..header.clone() };
+    file.write_at(0, &flipped.store(&sector)?)?;
+    file.sync()?;
+    Ok(SECTOR as u64)
 }
 
 /// Room for the name: whole inside sector 0, or whole behind it and clear of the old name.

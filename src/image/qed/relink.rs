@@ -12,9 +12,11 @@ use crate::image::BackingRef;
 use crate::storage::{File, read_exact_or_zero};
 
 /// Records `backing` in the image in `file`; returns how many bytes that took. Of formats, only raw
-/// can be recorded; any other is left for the reader to find out. The caller holds the write lock.
-pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
+/// can be recorded; any other is left for the reader to find out. Without `backing` the image has none
+/// any more. The caller holds the write lock.
+pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     let header = Header::read(file)?;
+    let Some(backing) = backing else { return unlink(file, header) };
     let name = backing.name.as_bytes();
     if name.is_empty() || name.len() > MAX_BACKING_NAME as usize || name.contains(&0) {
         return Err(Error::unsupported(format!(
@@ -39,6 +41,15 @@ pub fn relink(file: &dyn File, backing: &BackingRef) -> Result<u64> {
     file.write_at(0, &flipped.store(&sector))?;
     file.sync()?;
     Ok(written)
+}
+
+fn unlink(file: &dyn File, header: Header) -> Result<u64> {
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+    let flipped = Header { backing: None, backing_place: (0, 0), ..header };
+    file.write_at(0, &flipped.store(&sector))?;
+    file.sync()?;
+    Ok(SECTOR as u64)
 }
 
 /// Room for the name: in sector 0, which changes as a whole, or behind it and clear of the old name.
