@@ -147,6 +147,11 @@ impl Chain {
         &self.layers
     }
 
+    /// How deep the layer at `path` lies, 0 on top.
+    pub fn depth_of(&self, path: &Path) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.path == path)
+    }
+
     /// The image on top.
     pub fn top(&self) -> &Layer {
         &self.layers[0]

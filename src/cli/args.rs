@@ -9,7 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
-pub(super) use super::args_change::{Changing, Commit, Create, How, Resize, Snapshot, SnapshotAction};
+pub(super) use super::args_change::{
+    Changing, Commit, Create, Delete, How, Pull, Rebase, Resize, Snapshot, SnapshotAction,
+};
 use super::exit::Verb;
 use super::values::{When, format, repair, size};
 
@@ -55,8 +57,14 @@ pub(super) enum Command {
     Create(Create),
     /// Make the disk of an image longer or shorter
     Resize(Resize),
-    /// Merge an image down into the one it is based on
+    /// Merge an image, and the layers between, down into a layer below it
     Commit(Commit),
+    /// Merge the layers below up into an image
+    Pull(Pull),
+    /// Base an image on another one, or on nothing; no view changes
+    Rebase(Rebase),
+    /// Take one layer out of its chain; what is based on it reads as before
+    Delete(Delete),
     /// Internal snapshots
     Snapshot(Snapshot),
     /// Build a sample herd and open the terminal interface on it

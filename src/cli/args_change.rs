@@ -59,7 +59,7 @@ pub(super) struct Changing {
 pub(super) struct Commit {
     /// The image to merge down
     pub(super) top: PathBuf,
-    /// The image to merge into; its parent, which is also the default
+    /// The layer below to merge into, with everything between; its parent by default
     #[arg(long, short = 'b', value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
     /// Keep TOP's file even when nothing needs it any more
@@ -68,6 +68,51 @@ pub(super) struct Commit {
     /// Move TOP to the trash even when nothing is based on it
     #[arg(long)]
     pub(super) remove: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pull {
+    /// The image to merge the layers below into
+    pub(super) image: PathBuf,
+    /// The layer it is based on afterwards; without one it stands alone
+    #[arg(long, short = 'b', value_name = "BASE")]
+    pub(super) base: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rebase {
+    /// The image that gets another backing file
+    pub(super) image: PathBuf,
+    /// The image it is based on afterwards
+    #[arg(long, short = 'b', value_name = "BASE", required_unless_present = "none")]
+    pub(super) base: Option<PathBuf>,
+    /// The format of BASE, when it must not be taken from its content
+    #[arg(short = 'F', value_name = "FMT", value_parser = format, requires = "base")]
+    pub(super) backing_format: Option<Format>,
+    /// Let it stand alone
+    #[arg(long, conflicts_with = "base")]
+    pub(super) none: bool,
+    /// Change the reference only: for a base that moved. What the image reads may change
+    #[arg(long = "unsafe", short = 'u')]
+    pub(super) is_unsafe: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// The layer to take out of its chain
+    pub(super) image: PathBuf,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]

@@ -14,6 +14,7 @@ mod check;
 mod commit;
 mod compare;
 mod create;
+mod delete;
 mod demo;
 mod exit;
 mod figure;
@@ -28,6 +29,7 @@ mod out;
 mod plan_json;
 mod plan_text;
 mod progress;
+mod rebase;
 mod resize;
 mod snapshot;
 mod snapshots;
@@ -79,6 +81,9 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Measure(args)) => measure::run(&args, out),
         Some(Command::Resize(args)) => resize::run(&args, out),
         Some(Command::Commit(args)) => commit::run(&args, out),
+        Some(Command::Pull(args)) => rebase::pull(&args, out),
+        Some(Command::Rebase(args)) => rebase::run(&args, out),
+        Some(Command::Delete(args)) => delete::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),
         Some(Command::Help(args)) => help::run(&args, out),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::rehearse::{self, Meter};
-use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Step};
+use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Ranges, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, NodeId, ProblemKind, reference};
@@ -136,6 +136,7 @@ impl<'a> Draft<'a> {
 
     fn rehearse(&mut self, mut step: Copy, always: bool) -> Result<bool> {
         let opener = self.opener();
+        let differs = matches!(step.ranges, Ranges::Differs { .. });
         match rehearse::copy(&mut step, &opener) {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
@@ -147,6 +148,8 @@ impl<'a> Draft<'a> {
                 }
                 // Blocks under bytes in place are the file system's; what zeros free there is not known.
                 self.meter.cost.exact &= !in_place;
+                // Only content can tell, and planning reads none.
+                self.meter.cost.exact &= !differs;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -271,6 +274,11 @@ impl<'a> Draft<'a> {
         });
         let steps: Vec<_> = written.collect();
         self.plan.steps.extend(steps);
+    }
+
+    /// Bytes that the steps so far write.
+    pub(super) fn written_so_far(&self) -> u64 {
+        self.meter.cost.write_bytes
     }
 
     /// The plan.

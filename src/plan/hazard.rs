@@ -61,6 +61,10 @@ pub enum HazardKind {
     NoUndo,
     /// An image in the chain is damaged or missing.
     Broken,
+    /// Views read something else afterwards, without anything being copied.
+    ViewChanges,
+    /// The same could be had in another way.
+    OtherWay,
 }
 
 /// What it takes to run a plan in spite of a hazard.
@@ -76,7 +80,7 @@ pub enum Consent {
 
 impl HazardKind {
     /// Every kind, for the list in the help and the man page.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::OtherChildren,
         Self::SnapshotsReadThrough,
         Self::InPlace,
@@ -90,6 +94,8 @@ impl HazardKind {
         Self::BitmapsLost,
         Self::NoUndo,
         Self::Broken,
+        Self::ViewChanges,
+        Self::OtherWay,
     ];
 
     /// Its name for `--accept` and in JSON.
@@ -108,13 +114,17 @@ impl HazardKind {
             Self::BitmapsLost => "bitmaps-lost",
             Self::NoUndo => "no-undo",
             Self::Broken => "broken",
+            Self::ViewChanges => "view-changes",
+            Self::OtherWay => "other-way",
         }
     }
 
     /// The severity every hazard of this kind has.
     pub fn severity(self) -> HazardSeverity {
         match self {
-            Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren => HazardSeverity::Info,
+            Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren | Self::OtherWay => {
+                HazardSeverity::Info
+            }
             Self::InPlace => HazardSeverity::Warning,
             _ => HazardSeverity::Danger,
         }
@@ -144,6 +154,8 @@ impl HazardKind {
             Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
             Self::NoUndo => "there is no way back",
             Self::Broken => "an image in the chain is damaged or missing",
+            Self::ViewChanges => "views read something else afterwards; nothing is copied to prevent it",
+            Self::OtherWay => "the same could be had in another way, at another cost",
         }
     }
 
@@ -155,7 +167,9 @@ impl HazardKind {
             }
             Self::InUse => Consent::Never(Kind::InUse),
             Self::NoSpace => Consent::Never(Kind::NoSpace),
-            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat => Consent::ByName,
+            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat | Self::ViewChanges => {
+                Consent::ByName
+            }
             _ => Consent::None,
         }
     }

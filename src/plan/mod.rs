@@ -12,27 +12,33 @@
 //! | `draft` | what every operation does the same way |
 //! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
-//! | `commit` | merging an overlay into its backing file |
+//! | `commit` | merging an overlay into a layer below |
+//! | `rebase` | another backing file: rebase, pull |
+//! | `delete` | taking one layer out of its chain |
 //! | `repair` | mending metadata |
 //! | `snapshot` | internal snapshots |
 //! | `resize` | a longer or shorter disk |
 
 mod commit;
+mod delete;
 mod draft;
 mod fill;
 mod hazard;
 mod model;
 mod ranges;
+mod rebase;
 mod rehearse;
 mod repair;
 mod resize;
 mod snapshot;
 
 pub use commit::{CommitOptions, commit};
+pub use delete::delete;
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, States, Step};
 pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
+pub use rebase::{RebaseOptions, pull, rebase};
 pub use repair::repair;
 pub use resize::resize;
 pub use snapshot::{SnapshotRequest, snapshot};

@@ -265,6 +265,9 @@ fn from(range: Result<Touched>, start: u64) -> Option<Result<Touched>> {
     }
 }
 
+// A range is `zero` when it is known to read so after the change: below that is only known of what is
+// committed.
+
 /// What the layers between the image of `view` and `base` hold, up to `end`, and everything that only
 /// a longer `base` would show. Without a base nothing has to say that it is zero.
 fn dropped<'a>(view: &'a View, base: Option<&std::path::Path>, end: u64) -> Result<Touches<'a>> {
@@ -292,11 +295,11 @@ fn dropped<'a>(view: &'a View, base: Option<&std::path::Path>, end: u64) -> Resu
             at = extent.end();
             let zero = extent.reads_zero();
             if extent.kind.is_allocated() && (keeps_zeros || !zero) {
-                return Some(Ok(Touched { start: extent.start.0, end: at, zero }));
+                return Some(Ok(Touched { start: extent.start.0, end: at, zero: false }));
             }
         }
         let start = std::mem::replace(&mut at, u64::MAX);
-        (start < longest).then_some(Ok(Touched { start, end: longest, zero: true }))
+        (start < longest).then_some(Ok(Touched { start, end: longest, zero: false }))
     })))
 }
 
@@ -317,10 +320,10 @@ fn differing<'a>(
             let start = at;
             let step = unlike(below.as_ref(), new, start, end, unit, read);
             match step {
-                Ok((len, differs, zero)) => {
+                Ok((len, differs)) => {
                     at = start.saturating_add(len);
                     if differs {
-                        return Some(Ok(Touched { start, end: at, zero }));
+                        return Some(Ok(Touched { start, end: at, zero: false }));
                     }
                 }
                 Err(e) => {
@@ -333,8 +336,7 @@ fn differing<'a>(
     })))
 }
 
-/// Whether two views (nothing: zeros) differ at `at`, for how many bytes that is so, and whether the
-/// first is zero there.
+/// Whether two views (nothing: zeros) differ at `at`, and for how many bytes that is so.
 fn unlike(
     old: Option<&View>,
     new: Option<&View>,
@@ -342,7 +344,7 @@ fn unlike(
     end: u64,
     unit: u64,
     read: bool,
-) -> Result<(u64, bool, bool)> {
+) -> Result<(u64, bool)> {
     let run = |view: Option<&View>| match view.filter(|view| at < view.size()) {
         Some(view) => view.extent_at(Guest(at), end - at).map(|e| (e.len, e.reads_zero(), view.place(&e))),
         None => Ok((end - at, true, None)),
@@ -351,7 +353,7 @@ fn unlike(
     let len = old_run.0.min(new_run.0);
     let same = old_run.1 && new_run.1 || !old_run.1 && old_run.2.is_some() && old_run.2 == new_run.2;
     if same || !read {
-        return Ok((len, !same, old_run.1));
+        return Ok((len, !same));
     }
     // A unit at a time: what is equal need not be copied.
     let len = len.min(unit - at % unit);
@@ -363,5 +365,5 @@ fn unlike(
             buf[got..].fill(0);
         }
     }
-    Ok((len, a != b, old_run.1))
+    Ok((len, a != b))
 }

@@ -9,14 +9,20 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use common::{Herd, Random, assert_clean, fingerprints, herd, scanned};
 use cowherd::chain::{Gate, Opener};
+use cowherd::error::Result;
+use cowherd::forest::{Forest, Node, NodeId};
 use cowherd::image::State;
 use cowherd::job::{Job, Options};
-use cowherd::plan::{CommitOptions, HazardKind, commit};
+use cowherd::plan::{CommitOptions, HazardKind, Plan, RebaseOptions, commit, delete, pull, rebase};
 use cowherd::units::Guest;
+
+/// Operations on each herd.
+const STEPS: u64 = 8;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
@@ -30,48 +36,103 @@ fn content(dir: &Path, path: &Path) -> Vec<u8> {
     out
 }
 
+/// An operation on one image of a herd.
+enum Act {
+    Commit { top: PathBuf, base: PathBuf, remove: bool, keep: bool },
+    Pull { image: PathBuf, base: Option<PathBuf> },
+    Rebase { image: PathBuf, base: Option<PathBuf> },
+    Delete { image: PathBuf },
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |p: &Path| p.file_name().unwrap().to_string_lossy().into_owned();
+        let onto = |p: &Option<PathBuf>| p.as_deref().map_or("nothing".to_owned(), name);
+        match self {
+            Self::Commit { top, base, remove, keep } => {
+                write!(f, "commit {} into {} (remove {remove}, keep {keep})", name(top), name(base))
+            }
+            Self::Pull { image, base } => write!(f, "pull {} onto {}", name(image), onto(base)),
+            Self::Rebase { image, base } => write!(f, "rebase {} onto {}", name(image), onto(base)),
+            Self::Delete { image } => write!(f, "delete {}", name(image)),
+        }
+    }
+}
+
+impl Act {
+    /// Something to do in this forest; nothing when there is nothing with a backing file.
+    fn any(forest: &Forest, random: &mut Random) -> Option<Self> {
+        let path = |id: NodeId| forest.get(id).unwrap().path.clone();
+        let tops: Vec<_> = forest.ids().filter(|id| forest.parent(*id).is_some()).collect();
+        if tops.is_empty() {
+            return None;
+        }
+        let id = *random.pick(&tops);
+        let (image, below) = (path(id), forest.ancestors(id));
+        Some(match random.below(8) {
+            0..4 => {
+                let base = path(*random.pick(&below));
+                Self::Commit { top: image, base, remove: random.one_in(4), keep: random.one_in(4) }
+            }
+            4 => {
+                let lower: Vec<_> = below.iter().skip(1).map(|id| Some(path(*id))).chain([None]).collect();
+                Self::Pull { image, base: random.pick(&lower).clone() }
+            }
+            5 | 6 => {
+                let others = forest.ids().filter(|other| {
+                    *other != id
+                        && !forest.ancestors(*other).contains(&id)
+                        && forest.parent(id) != Some(*other)
+                });
+                let others: Vec<_> = others.map(|id| Some(path(id))).chain([None]).collect();
+                Self::Rebase { image, base: random.pick(&others).clone() }
+            }
+            _ => Self::Delete { image },
+        })
+    }
+
+    fn plan(&self, forest: &Forest, dir: &Path) -> Result<Plan> {
+        let gate = Gate::for_paths([dir]);
+        let onto = |base: &Option<PathBuf>| RebaseOptions {
+            base: base.clone(),
+            gate: gate.clone(),
+            ..RebaseOptions::default()
+        };
+        match self {
+            Self::Commit { top, base, remove, keep } => {
+                let base = Some(base.clone());
+                commit(forest, top, &CommitOptions { base, remove: *remove, keep: *keep, gate: gate.clone() })
+            }
+            Self::Pull { image, base } => pull(forest, image, &onto(base)),
+            Self::Rebase { image, base } => rebase(forest, image, &onto(base)),
+            Self::Delete { image } => delete(forest, image, gate.clone()),
+        }
+    }
+}
+
 #[test]
-fn commits_on_random_herds_keep_every_view() {
+fn operations_on_random_herds_keep_every_view() {
     let (first, cases) = (number("COWHERD_SEED", 1), number("COWHERD_CASES", 60));
     let (mut ran, mut refused) = (0, 0);
     for seed in first..first + cases {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().canonicalize().unwrap();
         let mut random = Random::new(seed);
-        let images = 2 + random.below(5);
-        let snapshots = *random.pick(&[0, 1, 1, 1, 2]);
-        let mut made = herd(&dir, Herd { images, snapshots }, &mut random);
-        for step in 0..3 {
-            made.retain(|m| m.path.exists());
+        let images = 2 + random.below(6);
+        let snapshots = *random.pick(&[0, 1, 2, 2]);
+        let made = herd(&dir, Herd { images, snapshots }, &mut random);
+        let mut history = Vec::new();
+        for step in 0..STEPS {
             let forest = scanned(&dir);
-            let tops: Vec<_> = forest.ids().filter(|id| forest.parent(*id).is_some()).collect();
-            if tops.is_empty() {
-                break;
-            }
-            let top = *random.pick(&tops);
-            let node = forest.get(top).unwrap();
-            let mut below = Vec::new();
-            let mut at = top;
-            while let Some(id) = forest.parent(at) {
-                below.push(id);
-                at = id;
-            }
-            let base = forest.get(*random.pick(&below)).unwrap();
-            let options = CommitOptions {
-                base: Some(base.path.clone()),
-                remove: random.one_in(4),
-                keep: random.one_in(4),
-                gate: Gate::for_paths([&dir]),
-            };
-            let what = format!(
-                "seed {seed} step {step}: commit {} into {} of {:#?}",
-                node.path.display(),
-                base.path.display(),
-                made
-            );
+            let Some(act) = Act::any(&forest, &mut random) else { break };
+            history.push(act.to_string());
+            let what = format!("seed {seed} step {step}: {history:#?} of {made:#?}");
             let before = fingerprints(&dir);
-            let (top_bytes, base_bytes) = (content(&dir, &node.path), content(&dir, &base.path));
-            let plan = commit(&forest, &node.path, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let merged = match &act {
+                Act::Commit { top, base, .. } => Some((content(&dir, top), content(&dir, base))),
+                _ => None,
+            };
+            let plan = act.plan(&forest, &dir).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(fingerprints(&dir), before, "{what}: planning changed something");
             let (changed, after, cost) = (plan.views_changed.clone(), plan.after.clone(), plan.cost);
             if plan.forbidden().is_some() {
@@ -80,7 +141,7 @@ fn commits_on_random_herds_keep_every_view() {
                 refused += 1;
                 continue;
             }
-            let accepted = vec![HazardKind::NoUndo];
+            let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat];
             let job = Job::start(plan, Options { accepted, ..Options::default() })
                 .unwrap_or_else(|e| panic!("{what}: {e}"));
             let report = job.wait().unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -92,22 +153,25 @@ fn commits_on_random_herds_keep_every_view() {
                     || changed.iter().any(|c| !Path::new(c).exists() && view.starts_with(c));
                 assert!(named || now.get(view) == Some(old), "{what}: {view} changed");
             }
-            let mut expected = base_bytes;
-            expected.resize(expected.len().max(top_bytes.len()), 0);
-            expected[..top_bytes.len()].copy_from_slice(&top_bytes);
-            assert!(content(&dir, &base.path) == expected, "{what}: the base is not what was committed");
+            if let (Act::Commit { base, .. }, Some((top, mut expected))) = (&act, merged) {
+                expected.resize(expected.len().max(top.len()), 0);
+                expected[..top.len()].copy_from_slice(&top);
+                assert!(content(&dir, base) == expected, "{what}: the base is not what was committed");
+            } else {
+                assert!(changed.iter().all(|c| !Path::new(c).exists()), "{what}: {changed:?} are named");
+            }
             assert_clean(&dir, &what);
             assert!(report.written_bytes <= cost.write_bytes, "{what}: {report:?} is dearer than {cost:?}");
             if cost.exact {
                 assert_eq!(report.written_bytes, cost.write_bytes, "{what}: an exact figure was wrong");
             }
-            let shape = |f: &cowherd::forest::Forest| -> Vec<_> {
-                let parent = |n: &cowherd::forest::Node| n.backing.as_ref().and_then(|b| b.resolved.clone());
+            let shape = |f: &Forest| -> Vec<_> {
+                let parent = |n: &Node| n.backing.as_ref().and_then(|b| b.resolved.clone());
                 f.nodes.iter().map(|n| (n.path.clone(), parent(n), n.virtual_size)).collect()
             };
             assert_eq!(shape(&scanned(&dir)), shape(&after), "{what}: the forest is not as predicted");
         }
     }
-    println!("{cases} herds from seed {first}: {ran} commits ran, {refused} were refused");
+    println!("{cases} herds from seed {first}: {ran} operations ran, {refused} were refused");
     assert!(ran > 0);
 }

@@ -153,7 +153,7 @@ pub(crate) fn layer(
 const Q: &str = "qcow2";
 
 /// base <- l1 <- l2 <- l3 <- l4.
-fn chain(lab: &Lab) {
+pub(crate) fn chain(lab: &Lab) {
     layer(lab, "base.qcow2", None, "", 4 * MIB, 1, 16);
     for i in 1..5 {
         let below = if i == 1 { "base.qcow2".to_owned() } else { format!("l{}.qcow2", i - 1) };
@@ -161,7 +161,7 @@ fn chain(lab: &Lab) {
     }
 }
 
-fn branch_above(lab: &Lab) {
+pub(crate) fn branch_above(lab: &Lab) {
     chain(lab);
     layer(lab, "side.qcow2", Some(("l2.qcow2", Q)), "", 4 * MIB, 50, 8);
 }
@@ -172,7 +172,7 @@ fn sibling(lab: &Lab) {
 }
 
 /// The sibling's snapshots read clusters of the base that the commit overwrites, some of them more.
-fn sibling_with_snapshots(lab: &Lab) {
+pub(crate) fn sibling_with_snapshots(lab: &Lab) {
     chain(lab);
     layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), "", 4 * MIB, 51, 8);
     lab.img("snapshot -c sn0 side.qcow2");
@@ -193,7 +193,7 @@ fn old_sibling_with_snapshots(lab: &Lab) {
     lab.scribble("fine.qcow2", Q, 4 * MIB, 56, 6);
 }
 
-fn leaf_with_snapshots(lab: &Lab) {
+pub(crate) fn leaf_with_snapshots(lab: &Lab) {
     chain(lab);
     lab.img("snapshot -c sn0 l4.qcow2");
     lab.scribble("l4.qcow2", Q, 4 * MIB, 57, 8);
@@ -243,7 +243,7 @@ fn data_file_leaf(lab: &Lab) {
     external(lab, &[3, 4]);
 }
 
-fn data_file_sibling(lab: &Lab) {
+pub(crate) fn data_file_sibling(lab: &Lab) {
     external(lab, &[1]);
     let options = "cluster_size=16k,extended_l2=on,data_file=data/side.data";
     layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), options, 4 * MIB, 51, 8);

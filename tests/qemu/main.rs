@@ -23,6 +23,7 @@ mod matrix_damage;
 mod matrix_shape;
 mod matrix_steps;
 mod measuring;
+mod moving;
 mod qed;
 mod qed_commit;
 mod random;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         data_file::cases(),
         measuring::cases(),
         commit::cases(),
+        moving::cases(),
         refuse::cases(),
         busy::cases(),
         interrupt::cases(),
