@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Changing, Commit, Create, Delete, How, Pull, Rebase, Resize, Snapshot, SnapshotAction,
+    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Rename, Resize, Snapshot, SnapshotAction,
 };
 use super::exit::Verb;
 use super::values::{When, format, repair, size};
@@ -63,6 +63,10 @@ pub(super) enum Command {
     Pull(Pull),
     /// Base an image on another one, or on nothing; no view changes
     Rebase(Rebase),
+    /// External snapshot: a new, empty image on top of another one
+    Overlay(Overlay),
+    /// Give an image another name, also in the images based on it
+    Rename(Rename),
     /// Take one layer out of its chain; what is based on it reads as before
     Delete(Delete),
     /// Internal snapshots

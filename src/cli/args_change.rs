@@ -110,6 +110,33 @@ pub(super) struct Rebase {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Overlay {
+    /// The image that the new one is based on
+    pub(super) image: PathBuf,
+    /// The new image
+    pub(super) new: PathBuf,
+    /// The format of IMAGE, when it must not be taken from its content
+    #[arg(short = 'F', value_name = "FMT", value_parser = format)]
+    pub(super) backing_format: Option<Format>,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rename {
+    /// The image
+    pub(super) image: PathBuf,
+    /// Its new name
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Delete {
     /// The layer to take out of its chain
     pub(super) image: PathBuf,

@@ -22,6 +22,7 @@ mod help;
 mod info;
 mod map;
 mod measure;
+mod names;
 mod open;
 mod opening;
 mod options;
@@ -83,6 +84,8 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Commit(args)) => commit::run(&args, out),
         Some(Command::Pull(args)) => rebase::pull(&args, out),
         Some(Command::Rebase(args)) => rebase::run(&args, out),
+        Some(Command::Overlay(args)) => names::overlay(&args, out),
+        Some(Command::Rename(args)) => names::rename(&args, out),
         Some(Command::Delete(args)) => delete::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),

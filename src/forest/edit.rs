@@ -104,6 +104,61 @@ impl Forest {
         after
     }
 
+    /// The forest with a new qcow2 image at `path`, which names `backing` as what it is based on.
+    #[must_use]
+    pub fn with_overlay(&self, path: &Path, size: u64, backing: &Path, format: Format) -> Self {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let mut node = Node::blank(path);
+        (node.format, node.virtual_size, node.cluster_size) = (Some(Format::Qcow2), size, 64 << 10);
+        node.backing = Some(Backing {
+            name: super::json::lossless_or_escaped(backing.as_os_str()),
+            format: Some(format.name().to_owned()),
+            resolved: Some(folder.join(backing)),
+            node: None,
+        });
+        self.with_node(node)
+    }
+
+    /// The forest after the file of `id` got another name and what is based on it names that.
+    #[must_use]
+    pub fn renamed(&self, id: NodeId, to: &Path) -> Self {
+        let mut nodes: Vec<(u32, Node)> = (0..).zip(self.nodes.iter().cloned()).collect();
+        for (index, node) in &mut nodes {
+            if *index == id.0 {
+                node.path = to.to_path_buf();
+            }
+            let child = node.path.clone();
+            if let Some(backing) = node.backing.as_mut().filter(|b| b.node == Some(id)) {
+                let keeps_absolute = Path::new(&backing.name).is_absolute();
+                let name = if keeps_absolute { to.to_path_buf() } else { reference(&child, to) };
+                backing.name = super::json::lossless_or_escaped(name.as_os_str());
+                backing.resolved = Some(to.to_path_buf());
+            }
+        }
+        nodes.sort_by(|a, b| a.1.path.cmp(&b.1.path));
+        let place =
+            |old: NodeId| nodes.iter().position(|(index, _)| *index == old.0).map(|at| NodeId(at as u32));
+        let parents: Vec<_> =
+            nodes.iter().map(|(_, n)| n.backing.as_ref().and_then(|b| place(b.node?))).collect();
+        let mut after =
+            Self { roots: self.roots.clone(), nodes: nodes.into_iter().map(|(_, n)| n).collect() };
+        for (node, parent) in after.nodes.iter_mut().zip(parents) {
+            if let Some(backing) = &mut node.backing {
+                backing.node = parent;
+            }
+        }
+        after.adopt();
+        after
+    }
+
+    /// Whether some image that is based on `image` records its format.
+    pub fn records_format_of(&self, image: &Path) -> bool {
+        self.nodes
+            .iter()
+            .filter_map(|n| n.backing.as_ref())
+            .any(|b| b.resolved.as_deref() == Some(image) && b.format.is_some())
+    }
+
     /// The trees that hold an image which `wanted` picks, whole; the others left out.
     #[must_use]
     pub fn families(&self, wanted: impl Fn(&Node) -> bool) -> Self {

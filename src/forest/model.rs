@@ -246,6 +246,27 @@ impl Forest {
 }
 
 impl Node {
+    /// An image of which nothing is known but its path.
+    pub(super) fn blank(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            format: None,
+            virtual_size: 0,
+            cluster_size: 0,
+            disk_size: 0,
+            exclusive_bytes: None,
+            backing: None,
+            data_file: None,
+            children: Vec::new(),
+            snapshots: Vec::new(),
+            in_use: None,
+            dirty: false,
+            corrupt: false,
+            encrypted: false,
+            problems: Vec::new(),
+        }
+    }
+
     pub(super) fn flag(&mut self, kind: ProblemKind, message: impl Into<String>) {
         self.problems.push(Problem { kind, message: message.into() });
     }

@@ -66,7 +66,7 @@ impl Look {
         };
         let unusable = |kind, e: &Error| {
             let node =
-                Node { problems: vec![problem(kind, e, path)], disk_size: blocks(path), ..blank(path) };
+                Node { problems: vec![problem(kind, e, path)], disk_size: blocks(path), ..Node::blank(path) };
             (promise != Promise::Nothing).then_some(Found { node, id: None })
         };
         let file = match RealFile::open(path, false) {
@@ -83,7 +83,7 @@ impl Look {
             return None;
         }
         let id = Some(file.id());
-        let mut node = blank(path);
+        let mut node = Node::blank(path);
         node.in_use = holder_mode(&*file).map(|mode| InUse { by: None, mode });
         match file.disk_size() {
             Ok(size) => node.disk_size = size,
@@ -180,26 +180,6 @@ fn referrer_kind(e: &Error, missing: ProblemKind, refused: ProblemKind) -> Probl
         Kind::Gate => refused,
         Kind::NotFound => missing,
         _ => ProblemKind::Unreadable,
-    }
-}
-
-fn blank(path: &Path) -> Node {
-    Node {
-        path: path.to_path_buf(),
-        format: None,
-        virtual_size: 0,
-        cluster_size: 0,
-        disk_size: 0,
-        exclusive_bytes: None,
-        backing: None,
-        data_file: None,
-        children: Vec::new(),
-        snapshots: Vec::new(),
-        in_use: None,
-        dirty: false,
-        corrupt: false,
-        encrypted: false,
-        problems: Vec::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::chain::Opener;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
-use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, resize_image};
-use crate::storage::{CopyBuffer, trash};
+use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, make, resize_image};
+use crate::storage::{CopyBuffer, File, RealFile, link, publish, trash, unlink};
 use crate::text::{Shown, human_size};
 
 /// A plan under way.
@@ -57,6 +57,9 @@ impl<'a> Run<'a> {
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
+            Step::Create { image, size, backing, format } => self.create(image, *size, backing, *format),
+            Step::Link { file, to } => link(file, to),
+            Step::Unlink { file } => unlink(file),
             Step::Trash { file } => self.trash(file),
             Step::Verify { image, format } => self.verify(image, *format),
         }
@@ -165,6 +168,23 @@ impl<'a> Run<'a> {
             resize_image(target, view, to, &mut |state, at, host, len| mover.fill(state, at, host, len))?;
         self.wrote(written);
         Ok(())
+    }
+
+    /// Under another name until it is whole.
+    fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let mut name = OsString::from(".");
+        name.push(image.file_name().unwrap_or_default());
+        name.push(".cowherd-partial");
+        let partial = image.with_file_name(name);
+        let file = RealFile::create_new(&partial)?;
+        let made = make(&file, size, backing, format).and_then(|()| publish(&partial, image));
+        if made.is_err() {
+            // Ours, and not an image; the first failure is the one to tell about.
+            let _ = std::fs::remove_file(&partial);
+        }
+        self.report.written_bytes += file.len()?;
+        made
     }
 
     fn trash(&mut self, file: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, NodeId, ProblemKind, reference};
 use crate::image::{self, CheckReport, Format};
-use crate::storage::{File, Holder, LockState, RealFile, Stamp, probe_locks};
+use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, probe_locks};
 use crate::text::{Shown, human_size};
 
 /// Collects steps, cost, hazards and the forest to come.
@@ -136,7 +136,13 @@ impl<'a> Draft<'a> {
 
     fn rehearse(&mut self, mut step: Copy, always: bool) -> Result<bool> {
         let opener = self.opener();
-        let differs = matches!(step.ranges, Ranges::Differs { .. });
+        // Only content can tell what differs, and planning reads none; how a layer between will hold what
+        // it gets is not known either.
+        let at_most = match step.ranges {
+            Ranges::Differs { .. } => true,
+            Ranges::Committed { unit, .. } => unit > 1,
+            _ => false,
+        };
         match rehearse::copy(&mut step, &opener) {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
@@ -148,8 +154,7 @@ impl<'a> Draft<'a> {
                 }
                 // Blocks under bytes in place are the file system's; what zeros free there is not known.
                 self.meter.cost.exact &= !in_place;
-                // Only content can tell, and planning reads none.
-                self.meter.cost.exact &= !differs;
+                self.meter.cost.exact &= !at_most;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -181,25 +186,62 @@ impl<'a> Draft<'a> {
         let unknown = || Error::new(Kind::Internal, "an id of another forest");
         let child_node = self.before.get(child).ok_or_else(unknown)?;
         let parent_node = parent.map(|id| self.before.get(id).ok_or_else(unknown)).transpose()?;
-        let of = child_node.format.unwrap_or(Format::Raw);
-        if of == Format::Raw {
-            let what = if child_node.format.is_some() { "raw" } else { "damaged" };
-            self.hazard(
-                HazardKind::Unsupported,
-                format!("{} is {what}; its backing file cannot be changed", Shown::path(&child_node.path)),
-            );
-        }
         let keeps_absolute = child_node.backing.as_ref().is_some_and(|b| Path::new(&b.name).is_absolute());
         let backing = parent_node.map(|parent| match keeps_absolute {
             true => parent.path.clone(),
             false => reference(&child_node.path, &parent.path),
         });
+        self.relink_by_name(child, backing, format)?;
+        self.after = self.after.relinked(child, parent);
+        Ok(())
+    }
+
+    /// Adds a step that costs nothing worth counting.
+    pub(super) fn step(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    /// Adds the step that makes a new image, and the image to the forest to come.
+    pub(super) fn create(&mut self, step: Step) -> Result<()> {
+        let Step::Create { image, size, backing, format } = &step else {
+            return Err(Error::new(Kind::Internal, "not a step that creates"));
+        };
+        let made = MemFile::new(image, Vec::new());
+        rehearse::make(&made, *size, backing, *format)?;
+        let bytes = made.len()?;
+        self.meter.created(image, bytes)?;
+        self.after = self.after.with_overlay(image, *size, backing, *format);
+        self.plan.steps.push(step);
+        Ok(())
+    }
+
+    /// Adds the step that has `child` name its backing file differently.
+    pub(super) fn relink_by_name(
+        &mut self,
+        child: NodeId,
+        backing: Option<PathBuf>,
+        format: Option<Format>,
+    ) -> Result<()> {
+        let unknown = || Error::new(Kind::Internal, "an id of another forest");
+        let node = self.before.get(child).ok_or_else(unknown)?;
+        let of = node.format.unwrap_or(Format::Raw);
+        if of == Format::Raw {
+            let what = if node.format.is_some() { "raw" } else { "damaged" };
+            self.hazard(
+                HazardKind::Unsupported,
+                format!("{} is {what}; its backing file cannot be changed", Shown::path(&node.path)),
+            );
+        }
         self.meter.cost.write_bytes += 512 + backing.as_ref().map_or(0, |b| b.as_os_str().len() as u64);
         // The name may fit into the sector, which then is all that is written.
         self.meter.cost.exact = false;
-        self.plan.steps.push(Step::Relink { image: child_node.path.clone(), backing, format, of });
-        self.after = self.after.relinked(child, parent);
+        self.plan.steps.push(Step::Relink { image: node.path.clone(), backing, format, of });
         Ok(())
+    }
+
+    /// Records the name that an image will have.
+    pub(super) fn renamed(&mut self, id: NodeId, to: &Path) {
+        self.after = self.after.renamed(id, to);
     }
 
     /// Adds the step that empties an image whose content its base has as well.

@@ -14,6 +14,8 @@
 //! | `rehearse` | cost |
 //! | `commit` | merging an overlay into a layer below |
 //! | `rebase` | another backing file: rebase, pull |
+//! | `overlay` | a new image on top |
+//! | `rename` | another name, and the references to it |
 //! | `delete` | taking one layer out of its chain |
 //! | `repair` | mending metadata |
 //! | `snapshot` | internal snapshots |
@@ -25,9 +27,11 @@ mod draft;
 mod fill;
 mod hazard;
 mod model;
+mod overlay;
 mod ranges;
 mod rebase;
 mod rehearse;
+mod rename;
 mod repair;
 mod resize;
 mod snapshot;
@@ -37,8 +41,11 @@ pub use delete::delete;
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, States, Step};
+pub use overlay::overlay;
 pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
 pub use rebase::{RebaseOptions, pull, rebase};
+pub use rehearse::make;
+pub use rename::rename;
 pub use repair::repair;
 pub use resize::resize;
 pub use snapshot::{SnapshotRequest, snapshot};

@@ -138,6 +138,34 @@ pub enum Step {
         /// Bytes afterwards.
         to: u64,
     },
+    /// Makes a new, empty qcow2 image over another one.
+    Create {
+        /// The new file.
+        #[serde(serialize_with = "lossy")]
+        image: PathBuf,
+        /// Bytes a guest sees.
+        size: u64,
+        /// The name of the image below, as it is recorded.
+        #[serde(serialize_with = "lossy")]
+        backing: PathBuf,
+        /// The format of the image below.
+        format: Format,
+    },
+    /// Gives a file a second name.
+    Link {
+        /// The file.
+        #[serde(serialize_with = "lossy")]
+        file: PathBuf,
+        /// The name that is added.
+        #[serde(serialize_with = "lossy")]
+        to: PathBuf,
+    },
+    /// Takes a name away from a file that has another one.
+    Unlink {
+        /// The name.
+        #[serde(serialize_with = "lossy")]
+        file: PathBuf,
+    },
     /// Moves a file that nothing names any more to the trash beside it.
     Trash {
         /// The file.
@@ -352,7 +380,8 @@ impl Step {
             | Self::Repair { image, .. }
             | Self::Resize { image, .. }
             | Self::Verify { image, .. } => Some(image),
-            Self::Trash { .. } => None,
+            Self::Create { image, .. } => Some(image),
+            Self::Trash { .. } | Self::Link { .. } | Self::Unlink { .. } => None,
         }
     }
 
@@ -407,6 +436,11 @@ impl Step {
             Self::Resize { image, to, .. } => {
                 format!("make the disk of {} {} long", name(image), human_size(*to))
             }
+            Self::Create { image, size, backing, .. } => {
+                format!("create {} of {} over {}", name(image), human_size(*size), Shown::path(backing))
+            }
+            Self::Link { file, to } => format!("name {} {} as well", name(file), Shown::path(to)),
+            Self::Unlink { file } => format!("take the name {} away", name(file)),
             Self::Trash { file } => format!("move {} to the trash", name(file)),
             Self::Verify { image, .. } => format!("verify the structure of {}", name(image)),
         }

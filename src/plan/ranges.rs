@@ -93,9 +93,11 @@ impl Copy {
             Ranges::Committed { base, unit: wide, .. } if self.states == States::Snapshots => {
                 let top = cause.unwrap_or(view);
                 let behind = dropped(view, Some(base), end)?.filter_map(|run| from(run, top.size()));
-                Box::new(committed(top, base, *wide)?.chain(behind))
+                Box::new(committed(top, base, *wide, rehearsal)?.chain(behind))
             }
-            Ranges::Committed { base, unit: wide, .. } => committed(cause.unwrap_or(view), base, *wide)?,
+            Ranges::Committed { base, unit: wide, .. } => {
+                committed(cause.unwrap_or(view), base, *wide, rehearsal)?
+            }
             Ranges::BeyondEnd { top, base } => beyond_end(view, top, base, end)?,
             Ranges::Dropped { base, .. } => dropped(view, base.as_deref(), end)?,
             Ranges::Differs { .. } => differing(view, cause, end, unit, !rehearsal)?,
@@ -183,15 +185,17 @@ fn depth_of(view: &View, path: &std::path::Path) -> Result<usize> {
 
 /// What the layers of `top` above `base` hold, in whole units of `wide` bytes, and everything beyond the
 /// end of the base.
-fn committed<'a>(top: &'a View, base: &std::path::Path, wide: u64) -> Result<Touches<'a>> {
+fn committed<'a>(top: &'a View, base: &std::path::Path, wide: u64, rehearsal: bool) -> Result<Touches<'a>> {
     let held = held_above(top, base)?;
     if wide <= 1 {
         return Ok(held);
     }
     let units = whole_units(held, wide, top.size());
-    Ok(Box::new(units.map(|run| {
+    Ok(Box::new(units.map(move |run| {
         let run = run?;
-        Ok(Touched { start: run.at.0, end: run.at.0 + run.len, zero: run.zero })
+        // The copy that a layer between will have of zeros may be data by then.
+        let zero = run.zero && !rehearsal;
+        Ok(Touched { start: run.at.0, end: run.at.0 + run.len, zero })
     })))
 }
 

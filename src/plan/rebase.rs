@@ -127,14 +127,9 @@ impl<'a> Rebase<'a> {
     /// The format of the new base was recorded by nobody and not given.
     fn guesses_format(&self) -> bool {
         let Some((_, base, _)) = &self.base else { return false };
-        let told = |node: &Node| {
-            node.backing
-                .as_ref()
-                .is_some_and(|b| b.resolved.as_deref() == Some(&*base.path) && b.format.is_some())
-        };
         base.format == Some(Format::Raw)
             && self.options.format.is_none()
-            && !self.forest.nodes.iter().any(told)
+            && !self.forest.records_format_of(&base.path)
     }
 
     fn safely(&self, mut draft: Draft<'a>, chain: &Chain) -> Result<Plan> {

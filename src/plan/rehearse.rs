@@ -1,15 +1,16 @@
 //! Going through the motions without writing, to know what a plan costs.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::ranges::{drive, resize};
 use super::{Copy, CopyMode, Cost, Step};
 use crate::chain::{Opener, View};
-use crate::error::{Place, Result};
-use crate::image::qcow2::Writer;
-use crate::image::{self, Format, State, Target, Written};
+use crate::error::{Error, Place, Result};
+use crate::image::qcow2::{self, CreateOptions, Writer};
+use crate::image::{self, BackingRef, Format, State, Target, Written};
 use crate::storage::{File, FileId, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -56,6 +57,20 @@ impl Meter {
         Ok(())
     }
 
+    /// Counts a new file of at most `bytes`, metadata only.
+    pub(super) fn created(&mut self, path: &Path, bytes: u64) -> Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let dev = std::fs::metadata(folder).map_err(|e| Error::io("cannot examine", e).at(folder))?.dev();
+        self.cost.write_bytes += bytes;
+        self.cost.exact = false;
+        let extra = self.extra.entry(dev).or_default();
+        extra.free = free_space(folder)?;
+        extra.now += bytes as i64;
+        extra.peak = extra.peak.max(extra.now);
+        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak.max(0) as u64).max().unwrap_or(0);
+        Ok(())
+    }
+
     /// How many bytes are missing where most are missing; `None` when all fits.
     pub(super) fn missing_space(&self) -> Option<u64> {
         let missing = self.extra.values().filter_map(|e| (e.peak.max(0) as u64).checked_sub(e.free));
@@ -70,6 +85,13 @@ pub(super) struct Rehearsed {
     pub(super) file: Arc<dyn File>,
     pub(super) in_place: bool,
     pub(super) read: u64,
+}
+
+/// Makes the new image of a `Create` step in `file`.
+pub fn make(file: &dyn File, size: u64, backing: &Path, format: Format) -> Result<()> {
+    let backing = BackingRef { name: backing.into(), format: Some(format.name().to_owned()) };
+    let options = CreateOptions { virtual_size: size, backing: Some(backing), ..CreateOptions::default() };
+    qcow2::create(file, &options)
 }
 
 /// Rehearses a copy step; fills in its byte counts.

@@ -9,6 +9,7 @@
 mod copy;
 mod locks;
 mod mem;
+mod names;
 mod owner;
 mod real;
 mod recorder;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
+pub use names::{link, publish, unlink};
 pub use real::{RealFile, free_space, sync_dir};
 pub use recorder::{Event, Recorder, Trace, apply_event};
 pub use stamp::Stamp;

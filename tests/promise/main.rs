@@ -135,6 +135,7 @@ fn operations_on_random_herds_keep_every_view() {
             let plan = act.plan(&forest, &dir).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(fingerprints(&dir), before, "{what}: planning changed something");
             let (changed, after, cost) = (plan.views_changed.clone(), plan.after.clone(), plan.cost);
+            let steps: Vec<_> = plan.steps.iter().map(cowherd::plan::Step::describe).collect();
             if plan.forbidden().is_some() {
                 assert!(Job::start(plan, Options::default()).is_err(), "{what}: ran though forbidden");
                 assert_eq!(fingerprints(&dir), before, "{what}: a refusal changed something");
@@ -161,7 +162,10 @@ fn operations_on_random_herds_keep_every_view() {
                 assert!(changed.iter().all(|c| !Path::new(c).exists()), "{what}: {changed:?} are named");
             }
             assert_clean(&dir, &what);
-            assert!(report.written_bytes <= cost.write_bytes, "{what}: {report:?} is dearer than {cost:?}");
+            assert!(
+                report.written_bytes <= cost.write_bytes,
+                "{what}: {report:?} is dearer than {cost:?} for {steps:#?}"
+            );
             if cost.exact {
                 assert_eq!(report.written_bytes, cost.write_bytes, "{what}: an exact figure was wrong");
             }

@@ -24,6 +24,7 @@ mod matrix_shape;
 mod matrix_steps;
 mod measuring;
 mod moving;
+mod naming;
 mod qed;
 mod qed_commit;
 mod random;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         measuring::cases(),
         commit::cases(),
         moving::cases(),
+        naming::cases(),
         refuse::cases(),
         busy::cases(),
         interrupt::cases(),

@@ -1,0 +1,65 @@
+//! Rename: a second name, the children relinked to it one by one, the old name taken away. At every
+//! instant each child names a file that is there.
+
+use std::path::Path;
+
+use super::draft::Draft;
+use super::{HazardKind, Plan, Step};
+use crate::chain::Gate;
+use crate::error::{Error, Kind, Result};
+use crate::forest::{Forest, reference};
+use crate::image::Format;
+use crate::text::Shown;
+
+/// Plans to give `image` (an absolute path in `forest`) the name `new` (absolute, not existing), in its
+/// folder or another one of the same file system.
+///
+/// Fails with [`Kind::NotFound`] when the forest does not know the image, with [`Kind::Usage`] when
+/// the new name is taken.
+pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<Plan> {
+    let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(image);
+    let id = forest.find(image).ok_or_else(unknown)?;
+    let node = forest.get(id).ok_or_else(unknown)?;
+    if new.symlink_metadata().is_ok() {
+        return Err(Error::new(Kind::Usage, "exists already; nothing is ever overwritten").at(new));
+    }
+    let mut draft = Draft::new("rename", forest, gate);
+    draft.file(image, true)?;
+    let moves = image.parent() != new.parent();
+    let name = Shown::new(&node.name()).into_string();
+    if moves && node.data_file.is_some() {
+        let what = format!("{name} names its data file from its folder and cannot leave it");
+        draft.hazard(HazardKind::Unsupported, what);
+    }
+    // A name relative to the old folder means something else in the new one; in full it means the same
+    // in both.
+    if let Some(backing) = node.backing.as_ref().filter(|b| moves && !Path::new(&b.name).is_absolute()) {
+        let resolved = backing.resolved.clone().ok_or_else(|| {
+            Error::new(Kind::NotFound, "its backing file cannot be found, so its name cannot be kept")
+                .at(image)
+        })?;
+        let format = backing.format.as_deref().and_then(Format::from_name);
+        draft.relink_by_name(id, Some(resolved), format)?;
+    }
+    draft.step(Step::Link { file: image.to_path_buf(), to: new.to_path_buf() });
+    for child_id in &node.children {
+        let Some(child) = forest.get(*child_id) else { continue };
+        draft.file(&child.path, true)?;
+        let recorded = child.backing.as_ref().filter(|b| Path::new(&b.name).is_absolute());
+        let backing = recorded.map_or_else(|| reference(&child.path, new), |_| new.to_path_buf());
+        let format = child.backing.as_ref().and_then(|b| b.format.as_deref()).and_then(Format::from_name);
+        draft.relink_by_name(*child_id, Some(backing), format.or(node.format))?;
+    }
+    draft.step(Step::Unlink { file: image.to_path_buf() });
+    draft.renamed(id, new);
+    let children = forest.get(id).map_or(0, |n| n.children.len());
+    let title = format!("rename {name} to {}, named by {children} images", Shown::path(new));
+    let undo = format!("cowherd rename {} {}", Shown::path(new), Shown::path(image));
+    let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
+    let mut lines = vec![format!("mv {} {}", quoted(image), quoted(new))];
+    for child in node.children.iter().filter_map(|id| forest.get(*id)) {
+        let format = node.format.map_or("raw", |f| f.name());
+        lines.push(format!("qemu-img rebase -u -b {} -F {format} {}", quoted(new), quoted(&child.path)));
+    }
+    draft.finish(title, undo, lines)
+}
