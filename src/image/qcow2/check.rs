@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::entry::{COPIED, l2_offset};
 use super::image::Qcow2;
-use super::refcounts::Refcounts;
+use super::refcounts::{Block, Refcounts};
 use super::walk::{Walked, walk};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
@@ -20,26 +20,32 @@ const GROUP: u64 = 64;
 pub(super) fn check(image: &Qcow2) -> Result<CheckReport> {
     let (mut walked, mut refcounts) = walk(image)?;
     walked.report.total_clusters = div_up(image.header.size, image.header.cluster_size());
-    compare(image, &mut walked, &mut refcounts)?;
+    compare(image, &mut walked, &refcounts)?;
     check_l1(image, &mut walked.report, &mut refcounts)?;
     Ok(walked.report)
 }
 
 /// Compares what blocks record, then what is counted where no block is: what a sparse file leaves
 /// out costs nothing.
-fn compare(image: &Qcow2, walked: &mut Walked, refcounts: &mut Refcounts) -> Result<()> {
+fn compare(image: &Qcow2, walked: &mut Walked, refcounts: &Refcounts) -> Result<()> {
     let (blocks, repeated) = blocks_with_data(image, refcounts)?;
+    let mut block = Block::empty(&image.header);
     for index in &blocks {
-        compare_block(image, walked, refcounts, *index);
+        if refcounts.read_part(*index, 0, &mut block).unwrap_or(false) {
+            compare_block(image, walked, &block, *index);
+        }
     }
     let entries = image.header.block_entries();
+    let has_block = |index: u64| blocks.binary_search(&index).is_ok() || repeated.contains(&index);
     let Walked { counts, report, .. } = walked;
-    counts.each(|cluster, real| {
-        let index = cluster / entries;
-        if blocks.binary_search(&index).is_err() && !repeated.contains(&index) {
-            judge(image, report, cluster, 0, real);
-        }
-    });
+    counts.each(
+        |clusters| (clusters.start / entries..=(clusters.end - 1) / entries).any(|index| !has_block(index)),
+        |cluster, real| {
+            if !has_block(cluster / entries) {
+                judge(image, report, cluster, 0, real);
+            }
+        },
+    );
     Ok(())
 }
 
@@ -68,9 +74,8 @@ fn blocks_with_data(image: &Qcow2, refcounts: &Refcounts) -> Result<(Vec<u64>, H
     Ok((found, repeated))
 }
 
-fn compare_block(image: &Qcow2, walked: &mut Walked, refcounts: &mut Refcounts, index: u64) {
+fn compare_block(image: &Qcow2, walked: &mut Walked, block: &Block, index: u64) {
     let entries = image.header.block_entries();
-    let Some(block) = refcounts.block(index).ok().flatten() else { return };
     let mut i = 0;
     while i < entries {
         let first = index.saturating_mul(entries) + i;
@@ -78,7 +83,7 @@ fn compare_block(image: &Qcow2, walked: &mut Walked, refcounts: &mut Refcounts, 
         if let Some(group) = walked.counts.group(first, GROUP)
             && block.matches(i, group)
         {
-            if let Some(last) = group.iter().rposition(|count| *count != 0) {
+            if let Some(last) = group.last() {
                 let end = (first + last as u64 + 1).saturating_mul(image.header.cluster_size());
                 walked.report.image_end_offset = walked.report.image_end_offset.max(end);
             }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::entry::{Entry, OFFSET_MASK, l2_offset};
 use super::extensions::{self, DATA_FILE, Extensions};
 use super::header::{AUTOCLEAR_RAW_DATA, COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY};
+use super::runs::data_run;
 use super::tables::{L1, L1Cache, L1Place, L2, L2Cache};
 use super::{bitmaps, check, compression, external, snapshots, space};
 use crate::error::{Error, Result};
 use crate::image::{
-    BackingRef, CheckReport, DataFile, Details, Extent, ExtentKind, Files, Format, Image, Snapshot, Space,
-    State,
+    BackingRef, CheckReport, DataFile, Details, Encryption, Extent, ExtentKind, Files, Format, Image,
+    Snapshot, Space, State,
 };
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
@@ -219,6 +220,8 @@ impl Image for Qcow2 {
             let run = run.max(header.l2_coverage() - in_table);
             return Ok(Extent { start: at, len: run.min(max), kind: ExtentKind::Unallocated });
         };
+        // However long neighbours go on, nobody looks further than was asked.
+        let most = (max >> header.cluster_bits).saturating_add(2);
         let run_at = |offset: u64| -> Result<(ExtentKind, u64)> {
             let index = offset >> header.cluster_bits;
             let table = l1.get(l1_index).map_or(0, |e| e & OFFSET_MASK);
@@ -228,7 +231,12 @@ impl Image for Qcow2 {
                     external::belongs(header, &entry, at.0 - in_table + (index << header.cluster_bits))
                 })
                 .map_err(|e| e.offset(table.saturating_add(index * header.l2_entry_size())))?;
-            Ok(self.kind_at(entry, offset & (header.cluster_size() - 1)))
+            let (kind, len) = self.kind_at(entry, offset & (header.cluster_size() - 1));
+            let more = match kind {
+                ExtentKind::Data { .. } => data_run(&l2, header, index, most).clusters.saturating_sub(1),
+                _ => 0,
+            };
+            Ok((kind, len + (more << header.cluster_bits)))
         };
         let (kind, mut len) = run_at(in_table)?;
         while len < max && in_table + len < header.l2_coverage() {
@@ -245,6 +253,9 @@ impl Image for Qcow2 {
         match extent.kind {
             ExtentKind::Data { host } => read_exact_or_zero(&**self.data()?, host.0 + skip, buf),
             ExtentKind::Compressed { host, bytes, skip: inner } => {
+                if inner + skip == 0 && buf.len() as u64 == self.header.cluster_size() {
+                    return compression::read(&*self.file, &self.header, host.0, bytes, buf);
+                }
                 let mut cluster = vec![0; self.header.cluster_size() as usize];
                 compression::read(&*self.file, &self.header, host.0, bytes, &mut cluster)?;
                 let from = (inner + skip) as usize;
@@ -273,6 +284,11 @@ impl Image for Qcow2 {
             encryption: header.encryption,
             bitmaps: self.bitmap_names(),
         }
+    }
+
+    // Asked for every run that is read, and the details say more than the header.
+    fn encryption(&self) -> Option<Encryption> {
+        self.header.encryption
     }
 
     fn check(&self) -> Result<CheckReport> {

@@ -11,7 +11,10 @@
 //! | `external` | data in a file of its own |
 //! | `compression` | compressed clusters |
 //! | `refcounts` | the refcount table and its blocks |
-//! | `walk`, `counts` | counting every reference |
+//! | `singles` | which clusters have a recorded refcount of 1 |
+//! | `walk` | counting every reference |
+//! | `counts`, `chunk` | the counts, in little memory |
+//! | `runs` | neighbours in an L2 table, seen at once |
 //! | `check` | the verdict |
 //! | `space` | bytes that only one state holds |
 //! | `create` | a new image |
@@ -33,6 +36,7 @@
 mod alloc;
 mod bitmaps;
 mod check;
+mod chunk;
 mod compression;
 mod counts;
 mod create;
@@ -51,6 +55,8 @@ mod refcounts;
 mod refupdate;
 mod relink;
 mod repair;
+mod runs;
+mod singles;
 mod snapshots;
 mod space;
 mod tables;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::chunk::Group;
 use super::header::Header;
 use super::tables::read_words;
 use crate::error::{Error, Result};
@@ -15,6 +16,17 @@ const CACHE_BYTES: u64 = 16 << 20;
 const PIECE: u64 = 4096;
 const PIECES: usize = 128;
 
+/// 64 counters of 16 bits that are 1.
+const ONES: [u8; 128] = {
+    let mut ones = [0; 128];
+    let mut i = 1;
+    while i < ones.len() {
+        ones[i] = 1;
+        i += 2;
+    }
+    ones
+};
+
 /// One refcount block in file order, read and changed counter by counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
@@ -25,7 +37,12 @@ pub(super) struct Block {
 impl Block {
     /// A block of zeros.
     pub(super) fn empty(header: &Header) -> Self {
-        Self { bytes: vec![0; header.cluster_size() as usize], order: header.refcount_order }
+        Self::zeros(header.cluster_size(), header)
+    }
+
+    /// `bytes` of a block, all zeros.
+    pub(super) fn zeros(bytes: u64, header: &Header) -> Self {
+        Self { bytes: vec![0; bytes as usize], order: header.refcount_order }
     }
 
     /// The counter at `index`; 0 beyond the block.
@@ -44,26 +61,33 @@ impl Block {
     }
 
     /// Whether the counters from `first` on are exactly these (none of them [`u16::MAX`]).
-    pub(super) fn matches(&self, first: u64, counts: &[u16]) -> bool {
-        if self.order != 4 {
-            return (first..)
-                .zip(counts)
-                .all(|(i, count)| *count != u16::MAX && self.get(i) == u64::from(*count));
+    pub(super) fn matches(&self, first: u64, counts: Group<'_>) -> bool {
+        match counts {
+            Group::Small(counts) => self.are(first, counts),
+            Group::Large(counts) => !counts.contains(&u16::MAX) && self.are(first, counts),
         }
-        let recorded = self.bytes.get(first as usize * 2..).unwrap_or_default().chunks_exact(2);
-        recorded.len() >= counts.len()
-            && recorded.zip(counts).all(|(b, count)| *count != u16::MAX && b == count.to_be_bytes())
     }
 
-    /// The first of `len` counters from `first` on that is 1 although it should not be, or the other
-    /// way round.
-    fn first_unlike(&self, first: u64, len: u64, single: bool) -> Option<u64> {
+    fn are<T: Copy + Into<u16>>(&self, first: u64, counts: &[T]) -> bool {
         if self.order != 4 {
-            return (first..first + len).find(|i| (self.get(*i) == 1) != single);
+            return (first..).zip(counts).all(|(i, count)| self.get(i) == u64::from((*count).into()));
         }
-        let range = first as usize * 2..(first + len) as usize * 2;
-        let words = self.bytes.get(range).unwrap_or_default().chunks_exact(2);
-        words.clone().position(|b| (b == [0, 1]) != single).map(|i| first + i as u64)
+        let (recorded, _) = self.bytes.get(first as usize * 2..).unwrap_or_default().as_chunks();
+        // Without a way out in the middle, many are looked at in one step.
+        let differ = |bad, (b, count): (&[u8; 2], &T)| bad | (u16::from_be_bytes(*b) ^ (*count).into());
+        recorded.len() >= counts.len() && recorded.iter().zip(counts).fold(0, differ) == 0
+    }
+
+    /// A bit for each counter that is 1; `bits` must have room for all.
+    pub(super) fn singles(&self, bits: &mut [u64]) {
+        let counters = (self.bytes.len() as u64 * 8) >> self.order;
+        for (first, word) in (0..counters).step_by(64).zip(bits) {
+            let ones = self.bytes.get(first as usize * 2..).and_then(|rest| rest.first_chunk::<128>());
+            *word = match ones {
+                Some(ones) if self.order == 4 && *ones == ONES => u64::MAX,
+                _ => (0..64).fold(0, |word, i| word | u64::from(self.get(first + i) == 1) << i),
+            };
+        }
     }
 
     /// Sets the counter at `index`; the value must fit the width.
@@ -165,32 +189,29 @@ impl Refcounts {
         let at = block + index / counters * bytes;
         let slot = &mut self.pieces[(at / bytes) as usize % PIECES];
         if slot.as_ref().is_none_or(|(offset, _)| *offset != at) {
-            let mut piece = Block { bytes: vec![0; bytes as usize], order: self.header.refcount_order };
+            let mut piece = Block::zeros(bytes, &self.header);
             read_exact_or_zero(&*self.file, at, &mut piece.bytes)?;
             *slot = Some((at, piece));
         }
         Ok(slot.as_ref().map_or(0, |(_, piece)| piece.get(index % counters)))
     }
 
-    /// The first of `len` clusters from `cluster` on whose refcount is 1 although it should not be, or
-    /// the other way round.
-    pub(super) fn first_unlike(&mut self, cluster: u64, len: u64, single: bool) -> Result<Option<u64>> {
+    /// Reads a part of block `index`, from counter `first` on; `false` when there is no such block.
+    pub(super) fn read_part(&self, index: u64, first: u64, part: &mut Block) -> Result<bool> {
+        let Some(block) = self.block_offset(index)? else { return Ok(false) };
+        let at = block.saturating_add((first << self.header.refcount_order) / 8);
+        read_exact_or_zero(&*self.file, at, &mut part.bytes)?;
+        Ok(true)
+    }
+
+    /// The recorded refcount of a cluster, past what is kept.
+    pub(super) fn look(&self, cluster: u64) -> Result<u64> {
         let entries = self.header.block_entries();
-        let (mut at, end) = (cluster, cluster + len);
-        while at < end {
-            let stop = end.min((at / entries + 1) * entries);
-            match self.block(at / entries)? {
-                Some(block) => {
-                    if let Some(i) = block.first_unlike(at % entries, stop - at, single) {
-                        return Ok(Some(at / entries * entries + i));
-                    }
-                }
-                None if single => return Ok(Some(at)),
-                None => {}
-            }
-            at = stop;
-        }
-        Ok(None)
+        let mut eight = Block::zeros(8, &self.header);
+        let per_part = 64 >> self.header.refcount_order;
+        let index = cluster % entries;
+        self.read_part(cluster / entries, index - index % per_part, &mut eight)?;
+        Ok(eight.get(index % per_part))
     }
 
     /// Clusters the table can speak about at all.
@@ -248,6 +269,23 @@ mod tests {
             }
             block.set(1, 1);
             assert_eq!((block.get(0), block.get(1), block.get(2)), (max, 1, max));
+        }
+    }
+
+    #[test]
+    fn singles_are_the_counters_that_are_1() {
+        for order in 0..=6 {
+            let mut block = Block { bytes: vec![0; 512], order };
+            let count = (512 * 8) >> order;
+            (64..count).for_each(|i| block.set(i, 1));
+            let changed = [3, 70, count - 1];
+            changed.iter().for_each(|i| block.set(*i, 1 - block.get(*i)));
+            let mut bits = vec![0; count.div_ceil(64) as usize];
+            block.singles(&mut bits);
+            for i in 0..count {
+                let single = bits[(i / 64) as usize] >> (i % 64) & 1;
+                assert_eq!(single, block.get(i), "order {order} index {i}");
+            }
         }
     }
 

@@ -135,11 +135,6 @@ fn read_sparse(file: &dyn File, offset: u64, count: usize) -> Result<Sparse> {
     Ok((words, parts))
 }
 
-/// Big-endian 64-bit words as numbers.
-pub(super) fn be_words(raw: &[u8]) -> Vec<u64> {
-    raw.chunks_exact(8).map(|c| c.first_chunk().map_or(0, |c| u64::from_be_bytes(*c))).collect()
-}
-
 /// Numbers as big-endian 64-bit words.
 pub(super) fn to_be_bytes(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|w| w.to_be_bytes()).collect()
@@ -150,6 +145,22 @@ pub(super) fn to_be_bytes(words: &[u64]) -> Vec<u8> {
 pub(super) struct L2(Arc<[u64]>);
 
 impl L2 {
+    /// A table that maps nothing.
+    pub(super) fn empty(header: &Header) -> Self {
+        Self(std::iter::repeat_n(0, (header.cluster_size() / 8) as usize).collect())
+    }
+
+    /// Puts the table at `offset` in place of this one.
+    pub(super) fn read(&mut self, file: &dyn File, offset: u64) -> Result<()> {
+        if offset >= file.len()? {
+            return Err(Error::corrupt("L2 table lies beyond the end of the file").offset(offset));
+        }
+        let words = Arc::make_mut(&mut self.0);
+        read_exact_or_zero(file, offset, words.as_mut_bytes())?;
+        words.iter_mut().for_each(|word| *word = u64::from_be(*word));
+        Ok(())
+    }
+
     /// The entry of cluster `index` in this table.
     pub(super) fn entry(&self, header: &Header, index: u64) -> Result<Entry> {
         let (entry, bitmap) = self.raw(header, index);
@@ -264,10 +275,7 @@ impl L2Cache {
 
 /// Reads the L2 table at `offset`, past the cache.
 pub(super) fn read_l2(file: &dyn File, header: &Header, offset: u64) -> Result<L2> {
-    if offset >= file.len()? {
-        return Err(Error::corrupt("L2 table lies beyond the end of the file").offset(offset));
-    }
-    let mut raw = vec![0; header.cluster_size() as usize];
-    read_exact_or_zero(file, offset, &mut raw)?;
-    Ok(L2(be_words(&raw).into()))
+    let mut table = L2::empty(header);
+    table.read(file, offset)?;
+    Ok(table)
 }

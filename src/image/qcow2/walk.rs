@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use super::counts::Counts;
 use super::entry::{COPIED, Entry, l2_offset};
 use super::extensions::CRYPTO_HEADER;
-use super::header::Header;
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
-use super::tables::{L2, read_l2};
+use super::runs::{DataRun, data_run};
+use super::singles::Singles;
+use super::tables::L2;
 use super::{bitmaps, external};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
@@ -19,6 +20,9 @@ use crate::storage::is_hole;
 
 /// Far more than any key material takes.
 const MAX_CRYPTO_HEADER: u64 = 64 << 20;
+
+/// Counters, of a byte at least, that all threads together may have.
+const MAX_COUNTS: u64 = 48 << 20;
 
 /// An L2 table to visit.
 #[derive(Clone, Copy)]
@@ -38,9 +42,8 @@ pub(super) struct Walked {
     pub(super) report: CheckReport,
     /// How many of the corruptions are COPIED flags that contradict the recorded refcounts.
     pub(super) copied: u64,
-    /// Host cluster expected next, and first seen, for counting fragments across threads.
-    first: Option<u64>,
-    next: u64,
+    /// Where the next data cluster of this table is expected. QEMU counts fragments table by table.
+    next: Option<u64>,
 }
 
 /// Walks an image. The refcounts that come with the result are without blocks that cannot be.
@@ -49,15 +52,17 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let len = image.file.len()?;
     out.fixed(image, len)?;
     let visits = out.tables(image, len);
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(visits.len().div_ceil(64)).max(1);
+    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
+    let threads = threads(visits.len(), len >> image.header.cluster_bits);
     let share = visits.len().div_ceil(threads).max(1);
     let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
         if threads == 1 {
-            return vec![walk_tables(image, len, &visits)];
+            return vec![walk_tables(image, len, &visits, &refcounts)];
         }
-        let walkers: Vec<_> =
-            visits.chunks(share).map(|part| scope.spawn(move || walk_tables(image, len, part))).collect();
+        let walkers: Vec<_> = visits
+            .chunks(share)
+            .map(|part| scope.spawn(|| walk_tables(image, len, part, &refcounts)))
+            .collect();
         walkers
             .into_iter()
             .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -66,23 +71,37 @@ pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     for part in parts {
         out.merge(part?);
     }
-    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
     out.blocks(image, len, &mut refcounts);
     Ok((out, refcounts))
 }
 
-fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit]) -> Result<Walked> {
+/// How many threads are worth their start, and the memory that all of them may need to count all
+/// clusters of a fragmented file.
+fn threads(tables: usize, clusters: u64) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let affordable = usize::try_from(MAX_COUNTS / clusters.max(1)).unwrap_or(usize::MAX);
+    cores.min(tables.div_ceil(64)).min(affordable).max(1)
+}
+
+fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit], refcounts: &Refcounts) -> Result<Walked> {
     let mut out = Walked::new();
-    let mut refcounts = Refcounts::open(&image.file, &image.header)?;
+    let mut recorded = Recorded { refcounts, singles: Singles::new(&image.header) };
+    let mut table = L2::empty(&image.header);
     for visit in visits {
-        out.table(image, len, *visit, &mut refcounts)?;
+        out.table(image, len, *visit, &mut table, &mut recorded)?;
     }
     Ok(out)
 }
 
+/// The refcounts in the file, and what one walker knows of them.
+struct Recorded<'a> {
+    refcounts: &'a Refcounts,
+    singles: Singles,
+}
+
 impl Walked {
     fn new() -> Self {
-        Self { counts: Counts::default(), report: CheckReport::default(), copied: 0, first: None, next: 0 }
+        Self { counts: Counts::default(), report: CheckReport::default(), copied: 0, next: None }
     }
 
     fn corrupt(&mut self, offset: u64, message: impl Into<String>) {
@@ -199,7 +218,14 @@ impl Walked {
     }
 
     /// Counts one L2 table and what it points at, and judges its COPIED flags.
-    fn table(&mut self, image: &Qcow2, len: u64, visit: Visit, refcounts: &mut Refcounts) -> Result<()> {
+    fn table(
+        &mut self,
+        image: &Qcow2,
+        len: u64,
+        visit: Visit,
+        table: &mut L2,
+        recorded: &mut Recorded<'_>,
+    ) -> Result<()> {
         let header = &image.header;
         if !self.count(image, len, visit.offset, header.cluster_size(), visit.paths, "L2 table") {
             return Ok(());
@@ -208,22 +234,23 @@ impl Walked {
         if is_hole(&*image.file, visit.offset, header.cluster_size())? {
             return Ok(());
         }
-        let Ok(table) = read_l2(&*image.file, header, visit.offset) else {
+        if table.read(&*image.file, visit.offset).is_err() {
             self.corrupt(visit.offset, "L2 table lies beyond the end of the file");
             return Ok(());
-        };
+        }
+        self.next = None;
         let mut index = 0;
         while index < header.l2_entries() {
-            let run = data_run(&table, header, index);
+            let run = data_run(table, header, index, u64::MAX);
             let (host, bytes) = (run.host, run.clusters << header.cluster_bits);
             if header.external_data() {
-                self.external_entry(image, visit, (&table, index));
+                self.external_entry(image, visit, (table, index));
                 index += 1;
             } else if run.clusters > 1 && host.saturating_add(bytes) <= len {
-                self.run(image, len, visit, &run, refcounts);
+                self.run(image, len, visit, &run, recorded);
                 index += run.clusters;
             } else {
-                self.entry(image, len, visit, (&table, index), refcounts);
+                self.entry(image, len, visit, (table, index), recorded);
                 index += 1;
             }
         }
@@ -231,7 +258,7 @@ impl Walked {
     }
 
     /// Counts a run of neighbours at once, unless a COPIED flag among them is wrong.
-    fn run(&mut self, image: &Qcow2, len: u64, visit: Visit, run: &DataRun, refcounts: &mut Refcounts) {
+    fn run(&mut self, image: &Qcow2, len: u64, visit: Visit, run: &DataRun, recorded: &mut Recorded<'_>) {
         let header = &image.header;
         let bytes = run.clusters << header.cluster_bits;
         self.count(image, len, run.host, bytes, visit.paths, "data clusters");
@@ -241,8 +268,9 @@ impl Walked {
         self.fragments(false, run.host, bytes, run.clusters);
         let mut cluster = run.host >> header.cluster_bits;
         let end = cluster + run.clusters;
+        let Recorded { refcounts, singles } = recorded;
         while let Some(bad) =
-            refcounts.first_unlike(cluster, end - cluster, run.copied).unwrap_or(Some(cluster))
+            singles.first_unlike(refcounts, cluster, end - cluster, run.copied).unwrap_or(Some(cluster))
         {
             self.copied += 1;
             let host = bad << header.cluster_bits;
@@ -266,7 +294,7 @@ impl Walked {
         len: u64,
         visit: Visit,
         (table, index): (&L2, u64),
-        refcounts: &mut Refcounts,
+        recorded: &mut Recorded<'_>,
     ) {
         let header = &image.header;
         let at = visit.offset + index * header.l2_entry_size();
@@ -287,10 +315,12 @@ impl Walked {
             }
             return;
         }
-        let count = refcounts.get(host >> header.cluster_bits).unwrap_or(0);
-        if (count == 1) != (raw & COPIED != 0) {
+        let cluster = host >> header.cluster_bits;
+        let single = recorded.singles.has(recorded.refcounts, cluster).unwrap_or(false);
+        if single != (raw & COPIED != 0) {
             self.copied += 1;
             self.report.add_with(Severity::Corruption, at, || {
+                let count = recorded.refcounts.look(cluster).unwrap_or(0);
                 format!("L2 entry {index}: COPIED flag contradicts refcount {count}")
             });
         }
@@ -323,23 +353,14 @@ impl Walked {
             self.report.fragmented_clusters += 1;
             return;
         }
-        match self.first {
-            None => self.first = Some(host),
-            Some(_) if self.next != host => self.report.fragmented_clusters += 1,
-            Some(_) => {}
+        if self.next.is_some_and(|next| next != host) {
+            self.report.fragmented_clusters += 1;
         }
-        self.next = host.saturating_add(bytes);
+        self.next = Some(host.saturating_add(bytes));
     }
 
     fn merge(&mut self, other: Self) {
         self.counts.merge(other.counts);
-        if let Some(first) = other.first {
-            if self.first.is_some() && self.next != first {
-                self.report.fragmented_clusters += 1;
-            }
-            self.first = self.first.or(Some(first));
-            self.next = other.next;
-        }
         self.copied += other.copied;
         let (mine, theirs) = (&mut self.report, other.report);
         mine.leaks += theirs.leaks;
@@ -384,33 +405,6 @@ impl Walked {
             }
         }
     }
-}
-
-/// Neighbours in guest and file that an L2 table maps as plain data, all with the same flag.
-struct DataRun {
-    host: u64,
-    clusters: u64,
-    copied: bool,
-}
-
-/// The run of data clusters that starts at entry `index`; empty for anything else.
-fn data_run(table: &L2, header: &Header, index: u64) -> DataRun {
-    let (first, bitmap) = table.raw(header, index);
-    let host = first & !COPIED;
-    let mut run = DataRun { host, clusters: 0, copied: first & COPIED != 0 };
-    // Any other bit, or an offset inside a cluster, is for the careful way.
-    if bitmap != 0
-        || host == 0
-        || host >> 56 != 0
-        || !host.is_multiple_of(header.cluster_size())
-        || header.extended_l2()
-    {
-        return run;
-    }
-    let step = header.cluster_size();
-    let rest = table.words().get(index as usize..).unwrap_or_default();
-    run.clusters = (0..).zip(rest).take_while(|(i, word)| **word == first + i * step).count() as u64;
-    run
 }
 
 fn word(b: &[u8], at: usize) -> Option<u64> {
