@@ -79,9 +79,12 @@ impl Qed {
         let (piece, place) = self.l1_piece(first)?;
         let value = piece[place].get();
         if value == 0 {
-            let empty = piece[place..].iter().take_while(|v| v.get() == 0).count() as u64;
-            let hole = tables::skip_hole(&*self.file, self.header.l1, self.header.table_entries(), first)?;
-            let stop = (first + empty).max(hole).saturating_mul(span).min(end);
+            let entries = self.header.table_entries();
+            let mut next = first + piece[place..].iter().take_while(|v| v.get() == 0).count() as u64;
+            if next == first - place as u64 + piece.len() as u64 {
+                next = tables::skip_hole(&*self.file, self.header.l1, entries, next.min(entries))?;
+            }
+            let stop = next.saturating_mul(span).min(end);
             return Ok((stop - at, None));
         }
         if !self.header.is_table(value) {
@@ -163,19 +166,18 @@ impl Image for Qed {
         // One step per cluster as long as the next entry continues the run.
         let mut run = 1;
         let mut stop = (at.0 - at.0 % size).saturating_add(size);
-        if first == Entry::Unallocated {
-            let hole = tables::skip_hole(&*self.file, table, entries, index)?;
-            if hole > index + run {
-                run = hole - index;
-                stop = (at.0 - at.0 % size).saturating_add(run.saturating_mul(size));
-                if hole < entries {
-                    (piece, place) = self.cache.piece(&*self.file, table, entries, hole - 1)?;
-                }
-            }
-        }
         while stop < end && index + run < entries {
             place += 1;
             if place == piece.len() {
+                // The file system is only asked where what was read anyway does not decide.
+                if first == Entry::Unallocated {
+                    let hole = tables::skip_hole(&*self.file, table, entries, index + run)?;
+                    stop = stop.saturating_add((hole - index - run).saturating_mul(size));
+                    run = hole - index;
+                    if stop >= end || hole == entries {
+                        break;
+                    }
+                }
                 (piece, place) = self.cache.piece(&*self.file, table, entries, index + run)?;
             }
             let next = match first {
