@@ -24,13 +24,18 @@ mod refcounts;
 mod snapshots;
 mod stage;
 mod tables;
+mod trace;
 mod truncated;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 fn main() -> ExitCode {
+    if let Some(code) = child::stand_between() {
+        return code;
+    }
     let arguments = Arguments::from_args();
     let cases = [
         headers::cases(),
@@ -45,11 +50,26 @@ fn main() -> ExitCode {
         truncated::cases(),
         bombs::cases(),
     ];
-    let trials = cases.into_iter().flatten().map(|case| {
-        Trial::test(case.name.clone(), move || match judge::judge(&case).as_slice() {
-            [] => Ok(()),
-            wrong => Err(Failed::from(wrong.join("\n"))),
+    let cases: Vec<_> = cases.into_iter().flatten().map(Arc::new).collect();
+    let judged = cases
+        .clone()
+        .into_iter()
+        .map(|case| Trial::test(case.name.clone(), move || verdict(&judge::judge(&case))));
+    let unavailable = trace::unavailable();
+    let traced = cases.into_iter().map(|case| {
+        let unavailable = unavailable.clone();
+        Trial::ignorable_test(format!("opens/{}", case.name), move || match unavailable {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => verdict(&judge::trace(&case)).map(|()| Completion::Completed),
         })
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let reading = Trial::test("opens::reads_a_trace", || {
+        trace::reads_its_lines();
+        Ok(())
+    });
+    libtest_mimic::run(&arguments, judged.chain(traced).chain([reading]).collect()).exit_code()
+}
+
+fn verdict(wrong: &[String]) -> Result<(), Failed> {
+    if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n"))) }
 }

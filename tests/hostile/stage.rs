@@ -11,6 +11,8 @@ use rustix::fs::{CWD, FileType, Mode, inotify, mknodat};
 use tempfile::TempDir;
 
 use crate::build::Bytes;
+use crate::case::Case;
+use crate::qcow2::Qcow2;
 
 /// `herd/` holds the case; `outside/` holds what no name in an image may lead to.
 pub(crate) struct Stage {
@@ -20,7 +22,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let root = TempDir::new().unwrap();
         let path = root.path().canonicalize().unwrap();
         let (herd, outside) = (path.join("herd"), path.join("outside"));
@@ -29,6 +31,14 @@ impl Stage {
         fs::write(outside.join("secret"), "root:x:0:0").unwrap();
         crate::qcow2::v3().write(&outside.join("image.qcow2"));
         Self { _root: root, herd, outside }
+    }
+
+    /// A case, and an overlay over it.
+    pub(crate) fn set(case: &Case) -> Self {
+        let stage = Self::new();
+        (case.set)(&stage);
+        stage.put("over.qcow2", &Qcow2::over("x.img", Some(stage.format_of("x.img"))).build());
+        stage
     }
 
     pub(crate) fn put(&self, name: &str, bytes: &Bytes) {
