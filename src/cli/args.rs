@@ -51,7 +51,8 @@ pub(super) enum Command {
     Compare(Compare),
     /// Write a view's bytes to standard output
     Cat(Cat),
-    /// Say how large a view would become as a file of its own
+    /// Say how large a view would become as a file of its own: exactly if nothing is compressed, at
+    /// most otherwise
     Measure(Measure),
     /// Make a new image
     Create(Create),
@@ -213,7 +214,7 @@ pub(super) struct Measure {
     /// An empty disk of N bytes instead of a view
     #[arg(long, value_name = "N", value_parser = size, conflicts_with = "view")]
     pub(super) size: Option<u64>,
-    /// The format it would have: raw or qcow2
+    /// The format it would have: raw, qcow2 or qed
     #[arg(short = 'O', value_name = "FMT", value_parser = format, default_value = "raw")]
     pub(super) output: Format,
     /// Options of that format, as for create

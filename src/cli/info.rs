@@ -10,7 +10,7 @@ use super::table::{self, Lean};
 use super::{exit, opening, snapshots};
 use crate::chain::Opener;
 use crate::error::Result;
-use crate::image::{BackingRef, Details, Image, State};
+use crate::image::{BackingRef, Bitmap, Details, Image, State};
 use crate::storage::{Holder, LockState, probe_locks};
 use crate::text::{Shown, human_size};
 
@@ -109,9 +109,20 @@ fn format_specific(image: &dyn Image, details: &Details) -> Option<Map<String, V
         data.insert("encrypt".into(), json!({ "format": how }));
     }
     if !bitmaps.is_empty() {
-        data.insert("bitmaps".into(), bitmaps.iter().map(|name| json!({ "name": name })).collect());
+        data.insert("bitmaps".into(), bitmaps.iter().map(bitmap).collect());
     }
     Some(data)
+}
+
+fn bitmap(bitmap: &Bitmap) -> Value {
+    let flags: Vec<_> = [("in-use", bitmap.in_use), ("auto", bitmap.auto)]
+        .into_iter()
+        .filter_map(|(name, set)| set.then_some(name))
+        .collect();
+    match bitmap.granularity {
+        Some(granularity) => json!({ "name": bitmap.name, "granularity": granularity, "flags": flags }),
+        None => json!({ "name": bitmap.name, "flags": flags }),
+    }
 }
 
 /// The backing name as seen from where `path` is seen from. Text only; nobody looks for it.
@@ -205,7 +216,8 @@ fn marks(image: &dyn Image, details: &Details) -> Vec<(&'static str, String)> {
         marks.push(("data file", format!("{}{raw}", Shown::new(&name))));
     }
     if !details.bitmaps().is_empty() {
-        marks.push(("dirty bitmaps", Shown::new(&details.bitmaps().join(", ")).into_string()));
+        let names: Vec<_> = details.bitmaps().iter().map(|b| b.name.as_str()).collect();
+        marks.push(("dirty bitmaps", Shown::new(&names.join(", ")).into_string()));
     }
     marks
 }

@@ -10,6 +10,7 @@
 
 mod files;
 mod format;
+mod measure;
 mod model;
 mod prealloc;
 pub mod qcow2;
@@ -21,10 +22,11 @@ use std::sync::Arc;
 pub use files::{DataFile, Files};
 pub use format::{open, probe};
 pub use model::{
-    BackingRef, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair, Severity,
-    Snapshot, Space, State, Written,
+    BackingRef, Bitmap, CheckReport, Details, Encryption, Extent, ExtentKind, Finding, Format, Repair,
+    Severity, Snapshot, Space, State, Written,
 };
 
+pub use measure::{Measure, Units, Used};
 pub use prealloc::Preallocation;
 
 use crate::error::{Error, Kind, Place, Result};

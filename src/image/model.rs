@@ -152,6 +152,19 @@ pub enum Encryption {
     Luks,
 }
 
+/// A persistent dirty bitmap, or words for those that cannot be listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bitmap {
+    /// Its name.
+    pub name: String,
+    /// Guest bytes for each of its bits; `None` where it could not be read.
+    pub granularity: Option<u64>,
+    /// It was not closed cleanly, so what it says is not to be trusted.
+    pub in_use: bool,
+    /// It follows every write.
+    pub auto: bool,
+}
+
 /// What a header says beyond the common facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Details {
@@ -175,8 +188,8 @@ pub enum Details {
         compression: &'static str,
         /// How data is encrypted.
         encryption: Option<Encryption>,
-        /// Names of persistent dirty bitmaps.
-        bitmaps: Vec<String>,
+        /// Persistent dirty bitmaps.
+        bitmaps: Vec<Bitmap>,
     },
     /// A QED header.
     Qed {
@@ -198,8 +211,8 @@ impl Details {
         matches!(self, Self::Qcow2 { corrupt: true, .. })
     }
 
-    /// Names of persistent dirty bitmaps.
-    pub fn bitmaps(&self) -> &[String] {
+    /// Persistent dirty bitmaps.
+    pub fn bitmaps(&self) -> &[Bitmap] {
         match self {
             Self::Qcow2 { bitmaps, .. } => bitmaps,
             _ => &[],

@@ -211,7 +211,7 @@ impl Commit<'_> {
         let bitmaps =
             chain.layers().get(depth).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
         if !bitmaps.is_empty() {
-            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(b).into_string()).collect();
+            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(&b.name).into_string()).collect();
             draft.hazard(
                 HazardKind::BitmapsLost,
                 format!(

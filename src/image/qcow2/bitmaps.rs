@@ -1,5 +1,8 @@
 //! Persistent dirty bitmaps ("Bitmaps"): listed and counted, not interpreted.
 
+use std::ops::RangeInclusive;
+
+use super::super::Bitmap as Shown;
 use super::extensions::BITMAPS;
 use super::header::AUTOCLEAR_BITMAPS;
 use super::image::Qcow2;
@@ -15,6 +18,8 @@ const MAX_TABLE: u64 = 64 << 20;
 /// QEMU's limit.
 const MAX_NAME: usize = 1023;
 const FIXED: usize = 24;
+/// Bits of the granularities that QEMU has.
+const GRANULARITIES: RangeInclusive<u8> = 9..=31;
 
 /// Where the bitmap structures lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +31,7 @@ pub(super) struct Bitmaps {
 /// One bitmap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bitmap {
-    pub(super) name: String,
+    pub(super) shown: Shown,
     /// Offset and length in bytes of its table.
     pub(super) table: (u64, u64),
 }
@@ -59,6 +64,7 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         else {
             return Err(bad());
         };
+        let (flags, granularity) = (be32(entry, 12).unwrap_or(0), entry.get(17).copied().unwrap_or(0));
         let name_len = usize::from(u16::from_be_bytes([name_len[0], name_len[1]]));
         let name_at = FIXED + extra as usize;
         let name = entry.get(name_at..name_at + name_len).filter(|_| name_len <= MAX_NAME);
@@ -68,7 +74,13 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         {
             return Err(bad());
         }
-        list.push(Bitmap { name: String::from_utf8_lossy(name).into_owned(), table: (table, bytes) });
+        let shown = Shown {
+            name: String::from_utf8_lossy(name).into_owned(),
+            granularity: GRANULARITIES.contains(&granularity).then(|| 1 << granularity),
+            in_use: flags & 1 != 0,
+            auto: flags & 2 != 0,
+        };
+        list.push(Bitmap { shown, table: (table, bytes) });
         at += align_up((name_at + name_len) as u64, 8) as usize;
     }
     Ok(Bitmaps { directory: (offset, size), list })

@@ -9,6 +9,7 @@ use super::header::{
     INCOMPAT_EXTENDED_L2, MAGIC, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader,
     SECTOR,
 };
+use super::layout::Layout;
 use super::refcounts::Block;
 use crate::error::{Error, Kind, Result};
 use crate::storage::File;
@@ -98,9 +99,14 @@ impl CreateOptions {
     }
 
     /// L1 entries of a disk of this size.
-    fn l1_entries(&self) -> u64 {
+    pub(super) fn l1_entries(&self) -> u64 {
+        div_up(align_up(self.virtual_size, 512), self.l2_coverage())
+    }
+
+    /// Guest bytes that one L2 table maps.
+    pub(super) fn l2_coverage(&self) -> u64 {
         let entry = if self.extended_l2 { 16 } else { 8 };
-        div_up(align_up(self.virtual_size, 512), self.cluster_size / entry * self.cluster_size)
+        self.cluster_size / entry * self.cluster_size
     }
 }
 
@@ -112,9 +118,8 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
     let bits = options.cluster_size.trailing_zeros();
     let size = align_up(options.virtual_size, 512);
     let l1_entries = options.l1_entries();
-    let l1_bytes = l1_entries * 8;
     let order = options.refcount_bits.trailing_zeros();
-    let layout = Layout::new(options.cluster_size, order, div_up(l1_bytes, options.cluster_size).max(1));
+    let layout = Layout::new(options, 0);
 
     let (sector, name) = header(options, size, l1_entries as u32, order, &layout)?;
     let parsed = Header::parse(&sector)?;
@@ -139,31 +144,6 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
     file.sync()
 }
 
-/// Clusters of a new image in file order: header, refcount table, refcount blocks, L1 table.
-struct Layout {
-    table: u64,
-    blocks: u64,
-    l1: u64,
-    per_block: u64,
-}
-
-impl Layout {
-    fn new(cluster_size: u64, refcount_order: u32, l1: u64) -> Self {
-        let per_block = (cluster_size * 8) >> refcount_order;
-        let mut layout = Self { table: 1, blocks: 1, l1, per_block };
-        // Blocks count themselves too; a few rounds settle it.
-        while layout.used() > layout.blocks * per_block {
-            layout.blocks = div_up(layout.used(), per_block);
-            layout.table = div_up(layout.blocks * 8, cluster_size);
-        }
-        layout
-    }
-
-    fn used(&self) -> u64 {
-        1 + self.table + self.blocks + self.l1
-    }
-}
-
 type NamePlace = Option<(u64, Vec<u8>)>;
 
 /// Sector 0, and the part of the backing name that lies behind it.
@@ -182,7 +162,8 @@ fn header(
     raw.l1_size.set(l1_size);
     raw.reftable_offset.set(options.cluster_size);
     raw.reftable_clusters.set(layout.table as u32);
-    raw.l1_offset.set((1 + layout.table + layout.blocks) * options.cluster_size);
+    // As in QEMU's, a disk without a byte has no table, and that lies nowhere.
+    raw.l1_offset.set(layout.l1.min(1) * (1 + layout.table + layout.blocks) * options.cluster_size);
     raw.refcount_order.set(order);
     raw.header_length.set(OUR_V3_LENGTH);
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };

@@ -13,7 +13,7 @@ use super::tables::{L1, L1Cache, L1Place, L2, L2Cache};
 use super::{bitmaps, check, compression, external, snapshots, space};
 use crate::error::{Error, Result};
 use crate::image::{
-    BackingRef, CheckReport, DataFile, Details, Encryption, Extent, ExtentKind, Files, Format, Image,
+    BackingRef, Bitmap, CheckReport, DataFile, Details, Encryption, Extent, ExtentKind, Files, Format, Image,
     Snapshot, Space, State,
 };
 use crate::storage::{File, read_exact_or_zero};
@@ -116,15 +116,16 @@ impl Qcow2 {
         std::iter::once(State::Active).chain((0..self.table.len()).map(State::Snapshot))
     }
 
-    /// Names of the persistent bitmaps; a directory that cannot be read is named as such.
-    fn bitmap_names(&self) -> Vec<String> {
+    /// The persistent bitmaps; a directory that cannot be read is named as such.
+    fn bitmaps(&self) -> Vec<Bitmap> {
+        let words = |name: String| Bitmap { name, ..Bitmap::default() };
         match bitmaps::read(self) {
             Ok(found) => {
                 let more = found.list.len().saturating_sub(MAX_LISTED);
-                let names = found.list.into_iter().take(MAX_LISTED).map(|b| b.name);
-                names.chain((more > 0).then(|| format!("(and {more} more)"))).collect()
+                let listed = found.list.into_iter().take(MAX_LISTED).map(|b| b.shown);
+                listed.chain((more > 0).then(|| words(format!("(and {more} more)")))).collect()
             }
-            Err(_) => vec!["(unreadable)".to_owned()],
+            Err(_) => vec![words("(unreadable)".to_owned())],
         }
     }
 
@@ -282,7 +283,7 @@ impl Image for Qcow2 {
             extended_l2: header.extended_l2(),
             compression: if header.zstd { "zstd" } else { "zlib" },
             encryption: header.encryption,
-            bitmaps: self.bitmap_names(),
+            bitmaps: self.bitmaps(),
         }
     }
 

@@ -1,43 +1,43 @@
-//! How large a qcow2 file would become: the arithmetic of its metadata, without making it.
+//! How large a qcow2 file would become.
 
+use super::super::{Bitmap, Measure, Units, Used};
 use super::create::CreateOptions;
+use super::layout::Layout;
 use crate::units::{align_up, div_up};
 
-/// Bytes a file would take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measure {
-    /// With the data there is now. The tables are those of a full disk, as QEMU counts.
-    pub required: u64,
-    /// With every cluster allocated.
-    pub fully_allocated: u64,
-}
-
-/// How large an image made with `options` becomes when `data` bytes of it, in whole clusters, are
-/// allocated. The options must be possible.
-pub fn measure(options: &CreateOptions, data: u64) -> Measure {
-    let cluster = options.cluster_size;
-    let size = align_up(options.virtual_size, cluster);
-    let l2_entry = if options.extended_l2 { 16 } else { 8 };
-    let l2_entries = align_up(size / cluster, cluster / l2_entry);
-    let l2_bytes = l2_entries.saturating_mul(l2_entry);
-    let l1_bytes = align_up(l2_bytes / cluster, cluster / 8).saturating_mul(8);
-    let tables = cluster.saturating_add(l2_bytes).saturating_add(l1_bytes);
-    let counted = tables.saturating_add(size) / cluster;
-    let refcounts = refcount_clusters(counted, cluster, options.refcount_bits).saturating_mul(cluster);
-    let metadata = tables.saturating_add(refcounts);
-    Measure { required: metadata.saturating_add(data), fully_allocated: metadata.saturating_add(size) }
-}
-
-/// Clusters of refcount table and blocks that count `clusters`, and themselves.
-fn refcount_clusters(clusters: u64, cluster_size: u64, bits: u32) -> u64 {
-    let per_block = cluster_size.saturating_mul(8) / u64::from(bits);
-    let mut own = 0;
-    loop {
-        let blocks = div_up(clusters.saturating_add(own), per_block);
-        let now = blocks + div_up(blocks, cluster_size / 8);
-        if now == own {
-            return own;
-        }
-        own = now;
+impl CreateOptions {
+    /// How an image made with these options maps its disk. They must be possible.
+    pub fn units(&self) -> Units {
+        Units { cluster: self.cluster_size, table: self.l2_coverage() }
     }
+}
+
+/// How large an image made with `options`, which must be possible, becomes when this much of its disk
+/// is mapped.
+///
+/// That is what QEMU's own writer comes to as well, up to the last cluster, which it need not write in
+/// full. Only when its refcounts outgrow the one cluster that a new image has for their table (behind
+/// 8 MiB of clusters of 512 bytes; with larger ones hardly ever) does QEMU move the table, and leaves
+/// the old place and spare room behind.
+pub fn measure(options: &CreateOptions, used: Used) -> Measure {
+    let bytes = |used: Used| Layout::new(options, used.clusters + used.tables).used() * options.cluster_size;
+    Measure { required: bytes(used), fully_allocated: bytes(options.units().whole(options.virtual_size)) }
+}
+
+/// What these dirty bitmaps of a disk of `size` bytes would take in an image with clusters of
+/// `cluster` bytes if they were copied too, as QEMU counts: all of each bitmap allocated. `None` where
+/// one of them is not known.
+pub fn measure_bitmaps(bitmaps: &[Bitmap], size: u64, cluster: u64) -> Option<u64> {
+    let (mut total, mut directory) = (0u64, 0u64);
+    for bitmap in bitmaps {
+        let bits = size.div_ceil(bitmap.granularity?);
+        if bitmap.in_use {
+            continue;
+        }
+        let clusters = div_up(bits.div_ceil(8), cluster);
+        total = total.checked_add(align_up(clusters.checked_mul(8)?, cluster))?;
+        total = total.checked_add(clusters.checked_mul(cluster)?)?;
+        directory += align_up(24 + bitmap.name.len() as u64, 8);
+    }
+    total.checked_add(align_up(directory, cluster))
 }

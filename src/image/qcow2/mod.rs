@@ -19,6 +19,7 @@
 //! | `space` | bytes that only one state holds |
 //! | `create` | a new image |
 //! | `prealloc` | everything mapped ahead |
+//! | `layout` | a file in which nothing is wasted |
 //! | `measure` | how large an image would become |
 //! | `writer` | changes: new metadata in free space, one flip of sector 0 |
 //! | `edit` | L2 tables under change, of one state or several |
@@ -48,6 +49,7 @@ mod external;
 mod flip;
 mod header;
 mod image;
+mod layout;
 mod measure;
 mod pack;
 mod prealloc;
@@ -69,7 +71,7 @@ mod writer;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
 pub use image::Qcow2;
-pub use measure::{Measure, measure};
+pub use measure::{measure, measure_bitmaps};
 pub use prealloc::preallocate;
 pub use relink::relink;
 pub(crate) use repair::repair;

@@ -29,43 +29,56 @@ impl Default for CreateOptions {
     }
 }
 
+impl CreateOptions {
+    /// The header of the empty image. Fails with [`Kind::Usage`] when the options are impossible, or
+    /// make an image that no QEMU opens.
+    pub(super) fn header(&self) -> Result<Header> {
+        let usage = |what: String| Error::new(Kind::Usage, what);
+        let (cluster, table) = (self.cluster_size, self.table_size);
+        if !cluster.is_power_of_two() || !CLUSTER_SIZES.contains(&cluster) {
+            return Err(usage(format!("cluster size {cluster} is not a power of two from 4k to 64M")));
+        }
+        if !table.is_power_of_two() || !(2..=16).contains(&table) {
+            return Err(usage(format!("table size {table} is not a power of two from 2 to 16")));
+        }
+        let name = self.name();
+        if self.backing.is_some() && (name.is_empty() || name.len() > MAX_BACKING_NAME as usize) {
+            return Err(usage(format!("backing file name must have 1 to {MAX_BACKING_NAME} bytes")));
+        }
+        let place = if name.is_empty() { (0, 0) } else { (LEN as u32, name.len() as u32) };
+        let header = Header {
+            cluster_size: cluster,
+            table_size: table,
+            header_clusters: 1,
+            l1: Host(cluster),
+            image_size: align_up(self.virtual_size, 512),
+            need_check: false,
+            backing: self.backing.clone(),
+            backing_place: place,
+            file_size: cluster * (1 + u64::from(table)),
+        };
+        // QEMU multiplies in 64 bits, so that sizes beyond them come out as none at all.
+        let largest = header.table_entries().checked_mul(header.l2_span()).unwrap_or(0);
+        if header.image_size > largest || largest == 0 {
+            let what = "is too large for QEMU with clusters of";
+            return Err(usage(format!(
+                "{} bytes {what} {cluster} bytes and tables of {table}",
+                header.image_size
+            )));
+        }
+        Ok(header)
+    }
+
+    fn name(&self) -> &[u8] {
+        self.backing.as_ref().map(|b| b.name.as_bytes()).unwrap_or_default()
+    }
+}
+
 /// Writes an empty image into `file`, which must be empty, and syncs it.
 ///
 /// Fails with [`Kind::Usage`] when the options are impossible, or make an image that no QEMU opens.
 pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
-    let usage = |what: String| Error::new(Kind::Usage, what);
-    let (cluster, table) = (options.cluster_size, options.table_size);
-    if !cluster.is_power_of_two() || !CLUSTER_SIZES.contains(&cluster) {
-        return Err(usage(format!("cluster size {cluster} is not a power of two from 4k to 64M")));
-    }
-    if !table.is_power_of_two() || !(2..=16).contains(&table) {
-        return Err(usage(format!("table size {table} is not a power of two from 2 to 16")));
-    }
-    let name = options.backing.as_ref().map(|b| b.name.as_bytes()).unwrap_or_default();
-    if options.backing.is_some() && (name.is_empty() || name.len() > MAX_BACKING_NAME as usize) {
-        return Err(usage(format!("backing file name must have 1 to {MAX_BACKING_NAME} bytes")));
-    }
-    let place = if name.is_empty() { (0, 0) } else { (LEN as u32, name.len() as u32) };
-    let header = Header {
-        cluster_size: cluster,
-        table_size: table,
-        header_clusters: 1,
-        l1: Host(cluster),
-        image_size: align_up(options.virtual_size, 512),
-        need_check: false,
-        backing: options.backing.clone(),
-        backing_place: place,
-        file_size: cluster * (1 + u64::from(table)),
-    };
-    // QEMU multiplies in 64 bits, so that sizes beyond them come out as none at all.
-    let largest = header.table_entries().checked_mul(header.l2_span()).unwrap_or(0);
-    if header.image_size > largest || largest == 0 {
-        let what = "is too large for QEMU with clusters of";
-        return Err(usage(format!(
-            "{} bytes {what} {cluster} bytes and tables of {table}",
-            header.image_size
-        )));
-    }
+    let (header, name) = (options.header()?, options.name());
     file.set_len(header.file_size)?;
     let mut sector = header.new_sector();
     let inside = name.len().min(sector.len() - LEN as usize);

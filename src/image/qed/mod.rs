@@ -9,6 +9,7 @@
 //! | `survey` | walking all tables: what is used, which references are wrong |
 //! | `check` | the survey as findings |
 //! | `create` | a new image |
+//! | `measure` | how large an image would become |
 //! | `writer` | a change in the making: data and tables in free space |
 //! | `commit` | making it true: one flip of sector 0 |
 //! | `empty` | giving up everything an image holds |
@@ -29,6 +30,7 @@ mod create;
 mod empty;
 mod header;
 mod layout;
+mod measure;
 mod relink;
 mod repair;
 mod survey;
@@ -48,6 +50,7 @@ use tables::{Cache, Entry};
 
 pub use create::{CreateOptions, create};
 pub use empty::empty;
+pub use measure::{measure, units};
 pub use relink::relink;
 pub use repair::repair;
 pub use writer::QedWriter;
