@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("changing::snapshots_are_those_of_qemu_img", snapshots),
         case("changing::ids_and_names_are_never_mixed", ids_and_names),
         case("changing::a_snapshot_brings_its_size_back", snapshot_size),
+        case("changing::a_disk_of_nothing_leaks_nothing", nothing),
     ]
 }
 
@@ -181,4 +182,25 @@ fn snapshot_size() {
     lab.run("snapshot apply a.qcow2 large --yes --accept no-undo").expect(0);
     assert_same("large", &lab.bytes("a.qcow2", None), &large);
     lab.assert_clean();
+}
+
+/// Without a byte there is no L1 table, and no cluster for it.
+fn nothing() {
+    let lab = Lab::new();
+    lab.run("create -q -f qcow2 a.qcow2 0").expect(0);
+    lab.img("create -q -f qcow2 b.qcow2 0");
+    for name in ["a.qcow2", "b.qcow2"] {
+        for change in ["snapshot create IMAGE sn0", "resize IMAGE 2M", "snapshot create IMAGE sn1"] {
+            lab.run(&format!("{} --yes", change.replace("IMAGE", name))).expect(0);
+            lab.assert_clean();
+        }
+        lab.io(name, "qcow2", &["write -P 1 0 2M".to_owned()]);
+        lab.run(&format!("snapshot apply {name} sn0 --yes --accept no-undo")).expect(0);
+        lab.assert_clean();
+        assert!(lab.bytes(name, None).is_empty());
+        assert_eq!(lab.run(&format!("info --json {name}")).json()["virtual-size"], 0);
+        lab.img(&format!("snapshot -a sn1 {name}"));
+        lab.run(&format!("snapshot delete {name} sn0 --yes --accept no-undo")).expect(0);
+        lab.assert_clean();
+    }
 }

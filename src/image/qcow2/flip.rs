@@ -18,10 +18,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes an L1 table into free space; gives its offset.
+    /// Writes an L1 table into free space; gives its offset. A table without entries lies nowhere: a
+    /// cluster for it would never be given back.
     pub(super) fn write_table(&mut self, words: &[u64]) -> Result<u64> {
         let bytes = to_be_bytes(words);
-        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()).max(1), 1)?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let at = self.take(div_up(bytes.len() as u64, self.cluster_size()), 1)?;
         self.put(at, &bytes)?;
         Ok(at << self.header.cluster_bits)
     }
