@@ -1,6 +1,7 @@
 //! Forests for unit tests, made without files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Backing, Forest, Node, NodeId, SnapshotNode};
 use crate::image::Format;
@@ -22,7 +23,7 @@ pub(super) fn node(name: &str, backing: Option<&str>) -> Node {
             node: None,
         }),
         children: Vec::new(),
-        snapshots: Vec::new(),
+        snapshots: Arc::default(),
         in_use: None,
         dirty: false,
         corrupt: false,
@@ -33,7 +34,7 @@ pub(super) fn node(name: &str, backing: Option<&str>) -> Node {
 }
 
 /// Internal snapshots with these names.
-pub(super) fn snapshots(names: &[&str]) -> Vec<SnapshotNode> {
+pub(super) fn snapshots(names: &[&str]) -> Arc<Vec<SnapshotNode>> {
     let snapshot = |(id, name): (u32, &&str)| SnapshotNode {
         id: id.to_string(),
         name: (*name).to_owned(),
@@ -42,7 +43,7 @@ pub(super) fn snapshots(names: &[&str]) -> Vec<SnapshotNode> {
         vm_state_size: 0,
         exclusive_bytes: None,
     };
-    (1..).zip(names).map(snapshot).collect()
+    Arc::new((1..).zip(names).map(snapshot).collect())
 }
 
 /// The forest of these images, tied.

@@ -36,7 +36,7 @@ fn image(forest: &Forest, node: &Node) -> Value {
         "backing": backing,
         "data_file": data,
         "children": children,
-        "snapshots": node.snapshots,
+        "snapshots": *node.snapshots,
         "in_use": node.in_use,
         "dirty": node.dirty,
         "corrupt": node.corrupt,

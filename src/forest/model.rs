@@ -1,6 +1,7 @@
 //! The forest as plain data: what `tree --json` prints and the TUI draws.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -41,8 +42,8 @@ pub struct Node {
     pub data_file: Option<DataRef>,
     /// Images based on this one, ordered by path.
     pub children: Vec<NodeId>,
-    /// Its internal snapshots in table order.
-    pub snapshots: Vec<SnapshotNode>,
+    /// Its internal snapshots in table order, shared by copies of the forest: there can be many.
+    pub snapshots: Arc<Vec<SnapshotNode>>,
     /// Who holds it now.
     pub in_use: Option<InUse>,
     /// Marked dirty (not closed cleanly).
@@ -258,7 +259,7 @@ impl Node {
             backing: None,
             data_file: None,
             children: Vec::new(),
-            snapshots: Vec::new(),
+            snapshots: Arc::default(),
             in_use: None,
             dirty: false,
             corrupt: false,

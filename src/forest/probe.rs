@@ -110,7 +110,7 @@ impl Look {
         node.dirty = details.dirty();
         node.corrupt = details.corrupt();
         node.encrypted = details.encryption().is_some();
-        node.snapshots = image.snapshots().iter().map(snapshot).collect();
+        node.snapshots = Arc::new(image.snapshots().iter().map(snapshot).collect());
         if node.corrupt {
             node.flag(ProblemKind::Corrupt, "the image is marked corrupt");
         }
@@ -128,7 +128,9 @@ impl Look {
             match image.space() {
                 Ok(space) => {
                     node.exclusive_bytes = Some(space.active);
-                    for (snapshot, bytes) in node.snapshots.iter_mut().zip(space.snapshots) {
+                    for (snapshot, bytes) in
+                        Arc::make_mut(&mut node.snapshots).iter_mut().zip(space.snapshots)
+                    {
                         snapshot.exclusive_bytes = Some(bytes);
                     }
                 }

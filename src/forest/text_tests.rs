@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::super::fixtures::{forest, node, snapshots};
 use super::super::{InUse, Problem, ProblemKind};
 use super::*;
@@ -13,7 +15,7 @@ fn assert_listed(forest: &Forest, ascii: bool, expected: &str) {
 fn a_chain_stays_at_its_indent_and_branches_do_not() {
     let mut snap1 = node("Snap-1.qcow2", Some("RootBase.img"));
     snap1.snapshots = snapshots(&["sn0"]);
-    snap1.snapshots[0].vm_state_size = 3 << 20;
+    Arc::make_mut(&mut snap1.snapshots)[0].vm_state_size = 3 << 20;
     let mut snap2 = node("Snap-2.qcow2", Some("Snap-1.qcow2"));
     let by = Some(Holder { pid: 812, program: "qemu".to_owned() });
     snap2.in_use = Some(InUse { by, mode: LockState::Write });

@@ -2,7 +2,7 @@
 //! take minutes or gigabytes if the work followed the claims.
 
 use crate::build::Bytes;
-use crate::case::{Case, Verdict, case, corrupt, sound, unreadable};
+use crate::case::{Case, Verdict, case, corrupt, refused, scene, sound, unreadable};
 use crate::qcow2::{COPIED, SIZE, at, entry, l1, v3, with_snapshot};
 use crate::qed;
 
@@ -39,6 +39,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         case("bomb/1024_snapshots_with_32_mib_each", apart(), corrupt("references")),
         case("bomb/65536_snapshots_with_long_names", fat_names(), corrupt("references")),
+        scene("bomb/largest_snapshot_table", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &largest(0))
+        }),
+        scene("bomb/snapshot_table_of_a_word_more", refused("larger than 67108864 bytes"), &[], |stage| {
+            stage.put("x.img", &largest(8))
+        }),
         case("bomb/refcount_block_of_16_million_bits", bits(), sound().check(3, "references")),
         case("bomb/file_of_8_tib", v3().sparse(8 << 40), sound()),
         case("bomb/disk_of_2_pib", pib(), corrupt("references")),
@@ -80,6 +86,20 @@ fn fat_names() -> Bytes {
     let name = vec![0x1b; 100];
     let table: Vec<u8> =
         (0..65536).flat_map(|i: u64| entry(0, 0, i.to_string().as_bytes(), &name, 16, SIZE)).collect();
+    with_snapshot().be32(60, 65536).be64(64, 2 * MIB).put(2 * MIB, &table)
+}
+
+/// The largest table that QEMU reads, 65536 entries of 1024 bytes, and `more` bytes.
+fn largest(more: usize) -> Bytes {
+    let name = vec![0xff; 255];
+    let extra = 1024 - 40 - 127 - name.len();
+    let mut table = entry(0, 0, &[b'0'; 127], &name, extra, SIZE).repeat(65535);
+    table.extend_from_slice(&entry(0, 0, &[b'0'; 127], &name, extra + more, SIZE));
+    for i in 0..65536 {
+        let at = i * 1024 + 40 + extra + if i == 65535 { more } else { 0 };
+        table[at..at + 127].copy_from_slice(format!("{i:0127}").as_bytes());
+    }
+    assert_eq!(table.len(), (64 << 20) + more);
     with_snapshot().be32(60, 65536).be64(64, 2 * MIB).put(2 * MIB, &table)
 }
 

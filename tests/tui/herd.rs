@@ -1,6 +1,7 @@
 //! A forest and a plan made by hand: the same on every machine, for journeys and pictures.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cowherd::chain::Gate;
@@ -34,7 +35,7 @@ pub fn node(name: &str, backing: Option<&str>, disk: u64) -> Node {
             node: None,
         }),
         children: Vec::new(),
-        snapshots: Vec::new(),
+        snapshots: Arc::default(),
         in_use: None,
         dirty: false,
         corrupt: false,
@@ -71,14 +72,15 @@ pub fn forest(nodes: Vec<Node>) -> Forest {
 /// The notes' chain with a branch, the mixed chain, a guest that runs, and a broken image.
 pub fn herd() -> Forest {
     let mut image_a = node("imageA.qcow2", None, 2 * GIB + 300 * MIB);
-    image_a.snapshots = vec![snapshot(1, "sn0", "2026-10-05T09:12:00Z", 212 * MIB)];
+    image_a.snapshots = vec![snapshot(1, "sn0", "2026-10-05T09:12:00Z", 212 * MIB)].into();
     let mut image_b = node("imageB.qcow2", Some("imageA.qcow2"), 498 * MIB);
     image_b.snapshots = vec![
         snapshot(1, "sn0", "2026-11-02T10:00:00Z", 120 * MIB),
         snapshot(2, "sn1", "2026-11-09T10:00:00Z", 75 * MIB + 512 * 1024),
-    ];
+    ]
+    .into();
     let mut image_c = node("imageC.qcow2", Some("imageB.qcow2"), 311 * MIB);
-    image_c.snapshots = vec![snapshot(1, "sn0", "2026-11-16T18:30:00Z", 64 * MIB)];
+    image_c.snapshots = vec![snapshot(1, "sn0", "2026-11-16T18:30:00Z", 64 * MIB)].into();
     image_c.in_use = Some(InUse {
         by: Some(Holder { pid: 812, program: "qemu-system-x86".into() }),
         mode: LockState::Write,

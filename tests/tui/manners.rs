@@ -35,7 +35,7 @@ fn the_selection_stays_in_view_when_the_screen_shrinks() {
 #[test]
 fn hostile_names_are_shown_escaped() {
     let mut bad = herd::node("a\u{1b}]52;c;x\u{7}\u{202e}b.qcow2", None, 1);
-    bad.snapshots = vec![herd::snapshot(1, "\u{1b}[2J\u{200b}", "\u{9b}31m", 0)];
+    bad.snapshots = vec![herd::snapshot(1, "\u{1b}[2J\u{200b}", "\u{9b}31m", 0)].into();
     let options = Options::default();
     let mut stage = Stage::with(140, 30, herd::forest(vec![bad]), &options);
     for keys in ["", "j", "3", "4", "k", "3", "y", "?", "<esc>/\u{202e}"] {

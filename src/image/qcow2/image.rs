@@ -44,7 +44,7 @@ impl Qcow2 {
         let header = Header::read(&*file)?;
         let extensions = Extensions::read(&*file, &header)?;
         let backing = extensions::backing(&*file, &header, &extensions)?;
-        let table = snapshots::read(&*file, &header)?;
+        let (table, shown) = snapshots::read(&*file, &header)?;
         let data_file = header.external_data().then(|| DataFile {
             name: OsString::from_vec(extensions.get(DATA_FILE).unwrap_or_default().to_vec()),
             raw: header.autoclear & AUTOCLEAR_RAW_DATA != 0,
@@ -53,7 +53,7 @@ impl Qcow2 {
             data: data.filter(|_| data_file.is_some()),
             data_file,
             l1: L1Cache::default(),
-            shown: table.iter().map(|s| s.shown.clone()).collect(),
+            shown,
             cache: L2Cache::default(),
             file,
             header,

@@ -7,8 +7,8 @@ use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
 
 const MAX_SNAPSHOTS: u32 = 65536;
-/// What 65536 entries take that are as long as QEMU makes them.
-const MAX_TABLE_BYTES: u64 = 32 << 20;
+/// QEMU's limit: 1024 bytes for each of them.
+const MAX_TABLE_BYTES: u64 = 64 << 20;
 const MAX_EXTRA: usize = 1024;
 /// QEMU cuts ids and names here.
 const MAX_ID: usize = 127;
@@ -16,20 +16,32 @@ const MAX_NAME: usize = 255;
 const FIXED: usize = 40;
 const READ_AHEAD: usize = 16 << 10;
 
-/// One entry: what people see, and what the tables need.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One entry, as far as the tables need it. What people see lies apart: there can be 64 MiB of entries.
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
-    pub(super) shown: Snapshot,
     pub(super) l1_offset: u64,
     pub(super) l1_size: u32,
-    /// The entry as it lies in the file, padding included, so that a rewrite keeps unknown bytes.
-    pub(super) raw: Vec<u8>,
+    /// Bytes of extra data.
+    pub(super) extra: u32,
+    /// The whole entry, padding included, so that a rewrite keeps unknown bytes.
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone)]
+enum Bytes {
+    /// Still where it was read.
+    Stored {
+        at: u64,
+        len: usize,
+    },
+    New(Vec<u8>),
 }
 
 impl Entry {
     /// A new entry for the state whose L1 table lies at `l1_offset`.
-    pub(super) fn new(shown: Snapshot, l1_offset: u64, l1_size: u32) -> Self {
-        let mut raw = Vec::with_capacity(FIXED + 24 + shown.id.len() + shown.name.len() + 8);
+    pub(super) fn new(shown: &Snapshot, l1_offset: u64, l1_size: u32) -> Self {
+        const EXTRA: u32 = 24;
+        let mut raw = Vec::with_capacity(FIXED + EXTRA as usize + shown.id.len() + shown.name.len() + 8);
         raw.extend(l1_offset.to_be_bytes());
         raw.extend(l1_size.to_be_bytes());
         raw.extend((shown.id.len() as u16).to_be_bytes());
@@ -38,43 +50,63 @@ impl Entry {
         raw.extend(shown.date_nsec.to_be_bytes());
         raw.extend(shown.vm_clock_nsec.to_be_bytes());
         raw.extend((shown.vm_state_size as u32).to_be_bytes());
-        raw.extend(24u32.to_be_bytes());
+        raw.extend(EXTRA.to_be_bytes());
         raw.extend(shown.vm_state_size.to_be_bytes());
         raw.extend(shown.virtual_size.to_be_bytes());
         raw.extend(shown.icount.unwrap_or(u64::MAX).to_be_bytes());
         raw.extend(shown.id.as_bytes());
         raw.extend(shown.name.as_bytes());
         raw.resize(align_up(raw.len() as u64, 8) as usize, 0);
-        Self { shown, l1_offset, l1_size, raw }
+        Self { l1_offset, l1_size, extra: EXTRA, bytes: Bytes::New(raw) }
     }
-}
 
-impl Entry {
+    /// Bytes it takes in the table.
+    pub(super) fn len(&self) -> usize {
+        match &self.bytes {
+            Bytes::Stored { len, .. } => *len,
+            Bytes::New(raw) => raw.len(),
+        }
+    }
+
+    /// The entry as it lies, or will lie, in `file`.
+    pub(super) fn raw(&self, file: &dyn File) -> Result<Vec<u8>> {
+        let mut raw = match &self.bytes {
+            Bytes::Stored { at, len } => {
+                let mut raw = vec![0; *len];
+                read_exact_or_zero(file, *at, &mut raw)?;
+                raw
+            }
+            Bytes::New(raw) => raw.clone(),
+        };
+        // The table may have moved.
+        raw.splice(0..8, self.l1_offset.to_be_bytes());
+        raw.splice(8..12, self.l1_size.to_be_bytes());
+        Ok(raw)
+    }
+
     /// Has the entry name another L1 table.
     pub(super) fn moved(&mut self, l1_offset: u64, l1_size: u32) {
         (self.l1_offset, self.l1_size) = (l1_offset, l1_size);
-        self.raw.splice(0..8, l1_offset.to_be_bytes());
-        self.raw.splice(8..12, l1_size.to_be_bytes());
     }
 
     /// Puts another name in the entry; everything else, known or not, stays.
-    pub(super) fn rename(&mut self, name: &str) {
-        let extra = be32(&self.raw, 36) as usize;
-        let id_len = usize::from(be16(&self.raw, 12));
-        let name_at = FIXED + extra + id_len;
-        self.raw.truncate(name_at);
-        self.raw.extend(name.as_bytes());
-        self.raw.resize(align_up(self.raw.len() as u64, 8) as usize, 0);
-        self.raw.splice(14..16, (name.len() as u16).to_be_bytes());
-        self.shown.name = name.to_owned();
+    pub(super) fn rename(&mut self, file: &dyn File, name: &str) -> Result<()> {
+        let mut raw = self.raw(file)?;
+        let id_len = usize::from(be16(&raw, 12));
+        raw.truncate(FIXED + self.extra as usize + id_len);
+        raw.extend(name.as_bytes());
+        raw.resize(align_up(raw.len() as u64, 8) as usize, 0);
+        raw.splice(14..16, (name.len() as u16).to_be_bytes());
+        self.bytes = Bytes::New(raw);
+        Ok(())
     }
 }
 
-/// Reads the whole table.
-pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
+/// Reads the whole table: what the tables need, and what people see.
+pub(super) fn read(file: &dyn File, header: &Header) -> Result<(Vec<Entry>, Vec<Snapshot>)> {
     let count = header.nb_snapshots;
     if count == 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let start = header.snapshots_offset;
     if count > MAX_SNAPSHOTS {
@@ -86,17 +118,18 @@ pub(super) fn read(file: &dyn File, header: &Header) -> Result<Vec<Entry>> {
     // The last cluster of a file need not be written out in full.
     let limit = align_up(file.len()?, header.cluster_size()).saturating_sub(start);
     let mut table = Table { file, start, limit, buf: Vec::new(), base: 0 };
-    let mut entries = Vec::new();
+    let (mut entries, mut all_shown) = (Vec::new(), Vec::new());
     let mut at = 0;
     for index in 0..count {
-        let (entry, len) = table.entry(at, header).map_err(|e| {
+        let (entry, shown) = table.entry(at, header).map_err(|e| {
             let why = e.sentence().to_owned();
             Error::corrupt(format!("snapshot table entry {index}: {why}")).offset(start + at as u64)
         })?;
+        at += entry.len();
         entries.push(entry);
-        at += len;
+        all_shown.push(shown);
     }
-    Ok(entries)
+    Ok((entries, all_shown))
 }
 
 /// The table, read on demand and never beyond its limit.
@@ -127,7 +160,7 @@ impl Table<'_> {
         Ok(&self.buf[from - self.base..end - self.base])
     }
 
-    fn entry(&mut self, at: usize, header: &Header) -> Result<(Entry, usize)> {
+    fn entry(&mut self, at: usize, header: &Header) -> Result<(Entry, Snapshot)> {
         let fixed = self.bytes(at, FIXED)?;
         let l1_offset = be64(fixed, 0);
         let l1_size = be32(fixed, 8);
@@ -135,7 +168,8 @@ impl Table<'_> {
         let (date_sec, date_nsec) = (be32(fixed, 16), be32(fixed, 20));
         let vm_clock_nsec = be64(fixed, 24);
         let small_vm_state = be32(fixed, 32);
-        let extra_len = be32(fixed, 36) as usize;
+        let extra = be32(fixed, 36);
+        let extra_len = extra as usize;
         if extra_len > MAX_EXTRA {
             return Err(Error::corrupt(format!("{extra_len} bytes of extra data are more than {MAX_EXTRA}")));
         }
@@ -143,26 +177,30 @@ impl Table<'_> {
             return Err(Error::corrupt(format!("L1 table of {l1_size} entries is too large")));
         }
         let len = align_up((FIXED + extra_len + id_len + name_len) as u64, 8) as usize;
-        let raw = self.bytes(at, len)?.to_vec();
-        let extra = &raw[FIXED..FIXED + extra_len];
+        let place = Bytes::Stored { at: self.start + at as u64, len };
+        let raw = self.bytes(at, len)?;
+        let known = &raw[FIXED..FIXED + extra_len];
         let texts = &raw[FIXED + extra_len..];
         let shown = Snapshot {
             id: text(&texts[..id_len], MAX_ID),
             name: text(&texts[id_len..id_len + name_len], MAX_NAME),
-            vm_state_size: if extra_len >= 8 { be64(extra, 0) } else { small_vm_state.into() },
-            virtual_size: if extra_len >= 16 { be64(extra, 8) } else { header.size },
-            icount: (extra_len >= 24).then(|| be64(extra, 16)).filter(|n| *n != u64::MAX),
+            vm_state_size: if extra_len >= 8 { be64(known, 0) } else { small_vm_state.into() },
+            virtual_size: if extra_len >= 16 { be64(known, 8) } else { header.size },
+            icount: (extra_len >= 24).then(|| be64(known, 16)).filter(|n| *n != u64::MAX),
             date_sec,
             date_nsec,
             vm_clock_nsec,
         };
-        Ok((Entry { shown, l1_offset, l1_size, raw }, len))
+        Ok((Entry { l1_offset, l1_size, extra, bytes: place }, shown))
     }
 }
 
-/// Text as QEMU sees it: no longer than it can hold.
+/// Text as QEMU sees it: no longer than it can hold, not even where a byte that is no text becomes
+/// three.
 fn text(raw: &[u8], max: usize) -> String {
-    String::from_utf8_lossy(&raw[..raw.len().min(max)]).into_owned()
+    let text = String::from_utf8_lossy(&raw[..raw.len().min(max)]);
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
 }
 
 fn be16(b: &[u8], at: usize) -> u16 {

@@ -19,21 +19,21 @@ impl Writer {
             ));
         }
         self.free_name(&shown.name)?;
-        if self.image.table.iter().any(|s| s.shown.id == shown.id) {
+        if self.image.snapshots().iter().any(|s| s.id == shown.id) {
             return Err(Error::new(Kind::Usage, "a snapshot with this id exists already"));
         }
         self.l1 = self.share_tree(&self.l1.clone(), true)?;
         self.l2_next = self.l1.len();
         let at = self.write_table(&self.l1.clone())?;
         let mut table = self.image.table.clone();
-        table.push(Entry::new(shown, at, self.l1.len() as u32));
+        table.push(Entry::new(&shown, at, self.l1.len() as u32));
         self.table = Some(table);
         Ok(())
     }
 
     /// The id that QEMU would give the next snapshot: one more than the largest number.
     pub fn next_snapshot_id(&self) -> String {
-        let ids = self.image.table.iter().filter_map(|s| s.shown.id.parse::<u64>().ok());
+        let ids = self.image.snapshots().iter().filter_map(|s| s.id.parse::<u64>().ok());
         ids.max().unwrap_or(0).saturating_add(1).to_string()
     }
 
@@ -75,7 +75,7 @@ impl Writer {
         self.free_name(name)?;
         let mut table = self.image.table.clone();
         let entry = table.get_mut(index).ok_or_else(|| Error::new(Kind::NotFound, "no such snapshot"))?;
-        entry.rename(name);
+        entry.rename(&*self.image.file, name)?;
         self.table = Some(table);
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Writer {
         if name.is_empty() || name.len() > 255 {
             return Err(Error::new(Kind::Usage, "a snapshot name has 1 to 255 bytes"));
         }
-        if self.image.table.iter().any(|s| s.shown.name == name) {
+        if self.image.snapshots().iter().any(|s| s.name == name) {
             return Err(Error::new(Kind::Usage, "a snapshot with this name exists already"));
         }
         Ok(())
@@ -92,9 +92,12 @@ impl Writer {
 
     pub(super) fn write_snapshots(&mut self) -> Result<()> {
         let Some(table) = self.table.take() else { return Ok(()) };
-        let old: usize = self.image.table.iter().map(|s| s.raw.len()).sum();
+        let old: usize = self.image.table.iter().map(|s| s.len()).sum();
         self.drop_range(self.header.snapshots_offset, old as u64)?;
-        let bytes: Vec<u8> = table.iter().flat_map(|s| s.raw.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        for entry in &table {
+            bytes.extend(entry.raw(&*self.image.file)?);
+        }
         self.header.nb_snapshots = table.len() as u32;
         self.header.snapshots_offset = 0;
         if !bytes.is_empty() {

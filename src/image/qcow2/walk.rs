@@ -129,7 +129,7 @@ impl Walked {
         self.count(image, len, 0, header.cluster_size(), 1, "header");
         let reftable = u64::from(header.reftable_clusters) << header.cluster_bits;
         self.count(image, len, header.reftable_offset, reftable, 1, "refcount table");
-        let snapshots: usize = image.table.iter().map(|s| s.raw.len()).sum();
+        let snapshots: usize = image.table.iter().map(|s| s.len()).sum();
         self.count(image, len, header.snapshots_offset, snapshots as u64, 1, "snapshot table");
         if let Some(ext) = image.extensions.get(CRYPTO_HEADER)
             && let (Some(offset), Some(bytes)) = (word(ext, 0), word(ext, 8))

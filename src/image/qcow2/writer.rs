@@ -155,8 +155,7 @@ impl Writer {
 
     /// The size of the disk can only change when every snapshot records its own.
     pub(super) fn sizes_are_recorded(&self) -> Result<()> {
-        let unsized_snapshot =
-            |s: &snapshots::Entry| s.raw.get(36..40).is_none_or(|b| b < 16u32.to_be_bytes().as_slice());
+        let unsized_snapshot = |s: &snapshots::Entry| s.extra < 16;
         let old_kind = self.header.version < 3 && !self.image.table.is_empty();
         if old_kind || self.image.table.iter().any(unsized_snapshot) {
             return Err(Error::unsupported(

@@ -189,7 +189,7 @@ fn snapshots(node: &Node, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
     let mut out = vec![parts::heading(text_fit::count(node.snapshots.len(), "internal snapshot"))];
     let names = node.snapshots.iter().map(|s| text_fit::width(Shown::new(&words::snapshot_name(s)).as_str()));
     let room = names.max().unwrap_or(0).min(width.saturating_sub(34)).max(4);
-    for one in &node.snapshots {
+    for one in node.snapshots.iter() {
         let name = Shown::new(&words::snapshot_name(one)).into_string();
         let own = one.exclusive_bytes.map(text_fit::size).unwrap_or_default();
         let state = match one.vm_state_size {
