@@ -3,6 +3,7 @@
 
 use crate::build::Bytes;
 use crate::case::{Case, Verdict, case, corrupt, refused, scene, sound, unreadable};
+use crate::extensions::{bitmap, with_bitmaps};
 use crate::qcow2::{COPIED, SIZE, at, entry, l1, v3, with_snapshot};
 use crate::qed;
 
@@ -44,6 +45,15 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         scene("bomb/snapshot_table_of_a_word_more", refused("larger than 67108864 bytes"), &[], |stage| {
             stage.put("x.img", &largest(8))
+        }),
+        scene("bomb/65535_bitmaps_with_long_names", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &many_bitmaps(1))
+        }),
+        scene("bomb/65535_bitmaps_of_one_table", corrupt("bitmap tables overlap"), &[], |stage| {
+            stage.put("x.img", &many_bitmaps(1 << 17))
+        }),
+        scene("bomb/bitmap_of_4_million_far_clusters", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &far_bitmap())
         }),
         case("bomb/refcount_block_of_16_million_bits", bits(), sound().check(3, "references")),
         case("bomb/file_of_8_tib", v3().sparse(8 << 40), sound()),
@@ -101,6 +111,25 @@ fn largest(more: usize) -> Bytes {
     }
     assert_eq!(table.len(), (64 << 20) + more);
     with_snapshot().be32(60, 65536).be64(64, 2 * MIB).put(2 * MIB, &table)
+}
+
+/// The largest directory that there can be, of bitmaps that share a table of `entries`.
+fn many_bitmaps(entries: u32) -> Bytes {
+    let one = bitmap(32 * MIB, entries, 2, &[0xff; 1000]);
+    let list = one.repeat(65535);
+    with_bitmaps(65535, list.len() as u64, 64 * MIB, &[]).put(64 * MIB, &list).fill64(
+        32 * MIB,
+        1,
+        entries as usize,
+    )
+}
+
+/// One bitmap whose data lies all over a file of 8 TiB.
+fn far_bitmap() -> Bytes {
+    let one = bitmap(64 * MIB, 4 << 20, 2, b"b0");
+    with_bitmaps(1, one.len() as u64, at(8), &one)
+        .words(64 * MIB, (1..=4 << 20).map(|i| i << 21))
+        .sparse((8 << 40) + 2 * MIB)
 }
 
 /// Refcounts of one bit, in blocks of 2 MiB full of ones.

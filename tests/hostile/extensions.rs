@@ -67,13 +67,13 @@ fn garbage() -> Bytes {
 }
 
 /// An image with one bitmap directory of one entry at cluster 8, its table at cluster 9.
-fn with_bitmaps(count: u32, size: u64, offset: u64, directory: &[u8]) -> Bytes {
+pub(crate) fn with_bitmaps(count: u32, size: u64, offset: u64, directory: &[u8]) -> Bytes {
     let ext = Bytes::default().be32(0, count).be32(4, 0).be64(8, size).be64(16, offset);
     let image = Qcow2::default().with(BITMAPS, ext.near).build().be64(88, 1);
     image.put(at(8), directory).put(at(9), &[0; CLUSTER as usize]).be16(at(2) + 16, 1).be16(at(2) + 18, 1)
 }
 
-fn bitmap(table: u64, entries: u32, flags: u32, name: &[u8]) -> Vec<u8> {
+pub(crate) fn bitmap(table: u64, entries: u32, flags: u32, name: &[u8]) -> Vec<u8> {
     let out = Bytes::default()
         .be64(0, table)
         .be32(8, entries)

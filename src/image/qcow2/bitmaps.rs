@@ -18,6 +18,8 @@ const MAX_TABLE: u64 = 64 << 20;
 /// QEMU's limit.
 const MAX_NAME: usize = 1023;
 const FIXED: usize = 24;
+/// Bitmaps listed by name.
+const MAX_LISTED: usize = 1000;
 /// Bits of the granularities that QEMU has.
 const GRANULARITIES: RangeInclusive<u8> = 9..=31;
 
@@ -26,12 +28,13 @@ const GRANULARITIES: RangeInclusive<u8> = 9..=31;
 pub(super) struct Bitmaps {
     pub(super) directory: (u64, u64),
     pub(super) list: Vec<Bitmap>,
+    /// The first of them as people see them: there can be 65535 names of 1023 bytes.
+    pub(super) shown: Vec<Shown>,
 }
 
 /// One bitmap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bitmap {
-    pub(super) shown: Shown,
     /// Offset and length in bytes of its table.
     pub(super) table: (u64, u64),
 }
@@ -52,7 +55,7 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
     }
     let mut raw = vec![0; size as usize];
     read_exact_or_zero(&*image.file, offset, &mut raw)?;
-    let mut list = Vec::new();
+    let (mut list, mut shown) = (Vec::new(), Vec::new());
     let mut at = 0;
     for index in 0..count {
         let bad = || {
@@ -74,16 +77,18 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         {
             return Err(bad());
         }
-        let shown = Shown {
-            name: String::from_utf8_lossy(name).into_owned(),
-            granularity: GRANULARITIES.contains(&granularity).then(|| 1 << granularity),
-            in_use: flags & 1 != 0,
-            auto: flags & 2 != 0,
-        };
-        list.push(Bitmap { shown, table: (table, bytes) });
+        list.push(Bitmap { table: (table, bytes) });
+        if shown.len() < MAX_LISTED {
+            shown.push(Shown {
+                name: String::from_utf8_lossy(name).into_owned(),
+                granularity: GRANULARITIES.contains(&granularity).then(|| 1 << granularity),
+                in_use: flags & 1 != 0,
+                auto: flags & 2 != 0,
+            });
+        }
         at += align_up((name_at + name_len) as u64, 8) as usize;
     }
-    Ok(Bitmaps { directory: (offset, size), list })
+    Ok(Bitmaps { directory: (offset, size), list, shown })
 }
 
 impl Bitmap {

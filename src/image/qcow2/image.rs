@@ -19,9 +19,6 @@ use crate::image::{
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
-/// Bitmaps listed by name.
-const MAX_LISTED: usize = 1000;
-
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
     pub(super) file: Arc<dyn File>,
@@ -121,9 +118,12 @@ impl Qcow2 {
         let words = |name: String| Bitmap { name, ..Bitmap::default() };
         match bitmaps::read(self) {
             Ok(found) => {
-                let more = found.list.len().saturating_sub(MAX_LISTED);
-                let listed = found.list.into_iter().take(MAX_LISTED).map(|b| b.shown);
-                listed.chain((more > 0).then(|| words(format!("(and {more} more)")))).collect()
+                let more = found.list.len().saturating_sub(found.shown.len());
+                found
+                    .shown
+                    .into_iter()
+                    .chain((more > 0).then(|| words(format!("(and {more} more)"))))
+                    .collect()
             }
             Err(_) => vec![words("(unreadable)".to_owned())],
         }

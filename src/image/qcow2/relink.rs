@@ -27,6 +27,11 @@ pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     if name.is_empty() || name.len() > 1023 {
         return Err(Error::unsupported("backing file name must have 1 to 1023 bytes"));
     }
+    if header.header_length as usize > SECTOR {
+        return Err(
+            Error::unsupported("the header is longer than the one sector that can be changed").offset(100)
+        );
+    }
     let mut sector = [0; SECTOR];
     read_exact_or_zero(file, 0, &mut sector)?;
 
@@ -86,4 +91,24 @@ fn place_for_name(header: &Header, area_end: usize, both_ends: usize, len: usize
     let behind_old = align_up(old.end.max(first) as u64, 8) as usize;
     let clear = |at: usize| at + len <= old.start || at >= old.end;
     [first, behind_old].into_iter().find(|at| clear(*at) && at + len <= cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CreateOptions, create};
+    use super::*;
+    use crate::error::Kind;
+    use crate::storage::MemFile;
+
+    #[test]
+    fn a_header_longer_than_a_sector_is_left_alone() -> Result<()> {
+        let file = MemFile::new("x", Vec::new());
+        create(&file, &CreateOptions { virtual_size: 1 << 20, ..CreateOptions::default() })?;
+        file.write_at(100, &1024u32.to_be_bytes())?;
+        let backing = BackingRef { name: "base".into(), format: None };
+        let before = file.to_vec();
+        assert_eq!(relink(&file, &backing).map_err(|e| e.kind()), Err(Kind::Unsupported));
+        assert_eq!(file.to_vec(), before);
+        Ok(())
+    }
 }
