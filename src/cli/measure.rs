@@ -52,7 +52,8 @@ fn measure(args: &Args, view: Option<&View>, size: u64) -> Result<(Measure, Opti
             let (options, ahead) = options::qcow2(start, &args.options)?;
             options.validate()?;
             let mut found = qcow2::measure(&options, used(view, options.units())?);
-            if ahead != Preallocation::Off {
+            // A raw data file is mapped as a whole.
+            if ahead != Preallocation::Off || options.data_file.as_ref().is_some_and(|data| data.raw) {
                 found.required = found.fully_allocated;
             }
             let bitmaps = view.filter(|_| options.version >= 3);

@@ -15,12 +15,17 @@ impl CreateOptions {
 /// How large an image made with `options`, which must be possible, becomes when this much of its disk
 /// is mapped.
 ///
+/// With an external data file, of the file beside it.
+///
 /// That is what QEMU's own writer comes to as well, up to the last cluster, which it need not write in
 /// full. Only when its refcounts outgrow the one cluster that a new image has for their table (behind
 /// 8 MiB of clusters of 512 bytes; with larger ones hardly ever) does QEMU move the table, and leaves
 /// the old place and spare room behind.
 pub fn measure(options: &CreateOptions, used: Used) -> Measure {
-    let bytes = |used: Used| Layout::new(options, used.clusters + used.tables).used() * options.cluster_size;
+    let bytes = |used: Used| {
+        let inside = if options.data_file.is_some() { 0 } else { used.clusters };
+        Layout::new(options, inside + used.tables).used() * options.cluster_size
+    };
     Measure { required: bytes(used), fully_allocated: bytes(options.units().whole(options.virtual_size)) }
 }
 
