@@ -59,7 +59,7 @@ pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
     }
     draft.trash(id)?;
     draft.view_changed(image);
-    for snapshot in &node.snapshots {
+    for snapshot in node.snapshots.iter() {
         draft.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
     }
     let name = Shown::new(&node.name()).into_string();

@@ -212,7 +212,7 @@ impl<'a> Rebase<'a> {
         while let Some(id) = readers.pop() {
             let Some(node) = self.forest.get(id) else { continue };
             draft.view_changed(&node.path);
-            for snapshot in &node.snapshots {
+            for snapshot in node.snapshots.iter() {
                 draft.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
             }
             readers.extend(&node.children);

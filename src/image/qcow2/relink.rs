@@ -107,7 +107,7 @@ mod tests {
         file.write_at(100, &1024u32.to_be_bytes())?;
         let backing = BackingRef { name: "base".into(), format: None };
         let before = file.to_vec();
-        assert_eq!(relink(&file, &backing).map_err(|e| e.kind()), Err(Kind::Unsupported));
+        assert_eq!(relink(&file, Some(&backing)).map_err(|e| e.kind()), Err(Kind::Unsupported));
         assert_eq!(file.to_vec(), before);
         Ok(())
     }
