@@ -341,7 +341,7 @@ impl Commit<'_> {
         draft.view_changed(&self.base);
         let top = self.trashes_top().then_some((self.top_id, self.top));
         for (_, node) in top.into_iter().chain(self.trashed()) {
-            draft.view_changed(&node.path);
+            draft.views_lost(node);
         }
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
         let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";

@@ -58,10 +58,7 @@ pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
         }
     }
     draft.trash(id)?;
-    draft.view_changed(image);
-    for snapshot in node.snapshots.iter() {
-        draft.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
-    }
+    draft.views_lost(node);
     let name = Shown::new(&node.name()).into_string();
     let undo = format!("{name} lies in .cowherd-trash, for as long as what it is based on does not change");
     draft.finish(format!("delete {name}"), undo, qemu_img(forest, node, base))

@@ -6,7 +6,7 @@ use super::rehearse::{self, Meter};
 use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Ranges, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, NodeId, ProblemKind, reference};
+use crate::forest::{Forest, Node, NodeId, ProblemKind, reference};
 use crate::image::{self, CheckReport, Format};
 use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, probe_locks};
 use crate::text::{Shown, human_size};
@@ -58,6 +58,14 @@ impl<'a> Draft<'a> {
 
     pub(super) fn view_changed(&mut self, path: &Path) {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
+    }
+
+    /// Names all views of an image.
+    pub(super) fn views_lost(&mut self, node: &Node) {
+        self.view_changed(&node.path);
+        for snapshot in node.snapshots.iter() {
+            self.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
+        }
     }
 
     pub(super) fn view_lost(&mut self, view: String) {

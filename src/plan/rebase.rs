@@ -211,10 +211,7 @@ impl<'a> Rebase<'a> {
         let mut readers = vec![self.image_id];
         while let Some(id) = readers.pop() {
             let Some(node) = self.forest.get(id) else { continue };
-            draft.view_changed(&node.path);
-            for snapshot in node.snapshots.iter() {
-                draft.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
-            }
+            draft.views_lost(node);
             readers.extend(&node.children);
         }
         let what = format!(

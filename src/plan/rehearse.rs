@@ -38,11 +38,11 @@ impl Meter {
     /// Counts what one step wrote to `file`.
     pub(super) fn wrote(&mut self, file: &dyn File, mut written: Written) -> Result<()> {
         // A step is rehearsed on the file as it is now. What an earlier one puts there may have to be
-        // moved again, and is not more than that.
+        // moved again, twice by a step of two passes.
         let before = self.metadata.entry(file.id()).or_default();
         self.cost.exact &= *before == 0;
-        written.meta_bytes += *before;
-        written.extra_bytes += *before;
+        written.meta_bytes += 2 * *before;
+        written.extra_bytes += 2 * *before;
         *before = written.meta_bytes;
         self.cost.write_bytes += written.data_bytes + written.meta_bytes;
         self.cost.freed_bytes += written.freed_bytes;
