@@ -66,9 +66,10 @@ pub fn commit(forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Pl
         options,
     };
     commit.look_at_files(&mut draft, &chain, depth)?;
+    // First, while the layers between still are as they were when this was worked out.
+    commit.protect_own_snapshots(&mut draft)?;
     commit.protect_readers(&mut draft)?;
     commit.protect_children(&mut draft)?;
-    commit.protect_own_snapshots(&mut draft)?;
     commit.take_over(&mut draft)?;
     commit.relink(&mut draft)?;
     commit.retire(&mut draft, &chain)?;
