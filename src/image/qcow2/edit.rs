@@ -108,6 +108,8 @@ impl Writer {
             let start = cluster << self.header.cluster_bits;
             self.external_freed(start..start.saturating_add(self.cluster_size()))?;
         }
+        // What a snapshot gives up may be the active state's alone from then on.
+        self.unshares |= !dropped.is_empty() && self.selected.iter().any(|s| *s != State::Active);
         for (host, len, times) in dropped {
             self.add_range(host, len, -(times as i64))?;
         }

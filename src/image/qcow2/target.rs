@@ -122,6 +122,9 @@ impl Target for Writer {
     fn finish(mut self: Box<Self>) -> Result<Written> {
         let path = self.image.file.path().to_path_buf();
         self.close_l2()?;
+        if self.unshares {
+            self.mark_copied()?;
+        }
         let untouched = !self.tidy
             && self.refs.is_empty()
             && self.table.is_none()

@@ -34,6 +34,8 @@ pub struct Writer {
     /// The states that requests are about.
     pub(super) selected: Vec<State>,
     pub(super) open: Option<OpenTables>,
+    /// Whether COPIED flags of the active state may have become wrong.
+    pub(super) unshares: bool,
     pub(super) l2_next: usize,
     pub(super) alloc: Alloc,
     pub(super) refs: RefUpdate,
@@ -94,6 +96,7 @@ impl Writer {
             saved: BTreeMap::new(),
             selected: vec![State::Active],
             open: None,
+            unshares: false,
             l2_next: 0,
             alloc: Alloc::new(&header, old, real),
             refs: RefUpdate::new(&header),
