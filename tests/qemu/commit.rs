@@ -166,7 +166,7 @@ pub(crate) fn branch_above(lab: &Lab) {
     layer(lab, "side.qcow2", Some(("l2.qcow2", Q)), "", 4 * MIB, 50, 8);
 }
 
-fn sibling(lab: &Lab) {
+pub(crate) fn sibling(lab: &Lab) {
     chain(lab);
     layer(lab, "side.qcow2", Some(("l1.qcow2", Q)), "", 4 * MIB, 51, 8);
 }

@@ -18,6 +18,7 @@ mod garbage;
 mod guest;
 mod interrupt;
 mod lab;
+mod losses;
 mod matrix;
 mod matrix_damage;
 mod matrix_shape;
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
         commit::cases(),
         moving::cases(),
         naming::cases(),
+        losses::cases(),
         refuse::cases(),
         busy::cases(),
         interrupt::cases(),
