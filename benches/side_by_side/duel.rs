@@ -27,7 +27,8 @@ pub(crate) fn qemu_img<S: AsRef<OsStr>>(words: &str, files: &[S]) -> Command {
 
 fn command<S: AsRef<OsStr>>(program: &str, words: &str, files: &[S]) -> Command {
     let mut command = Command::new(program);
-    command.args(words.split_whitespace()).args(files);
+    let words = words.split_whitespace().map(|word| if word == "''" { "" } else { word });
+    command.args(words).args(files);
     command
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn duel(
 }
 
 /// Program and subcommand.
-fn name(command: &Command) -> String {
+pub(crate) fn name(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program()).file_name().unwrap();
     let verb = command.get_args().next().unwrap_or_default();
     format!("{} {}", program.to_string_lossy(), verb.to_string_lossy())

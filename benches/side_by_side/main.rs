@@ -11,10 +11,11 @@
 //! | `duel` | two sides taking turns, the clock, the report |
 //! | `images` | what the images hold, and how they are made |
 //! | `verdict` | that both sides say the same |
-//! | `scan`, `metadata`, `compare`, `commit` | the benches |
+//! | `scan`, `metadata`, `compare`, `commit`, `changes` | the benches |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod commit;
 mod compare;
 mod duel;
@@ -34,7 +35,7 @@ fn main() {
         println!("qemu-img is not installed: cowherd's own times follow, and no ratios");
     }
     let wanted: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let benches: [(&str, fn()); 9] = [
+    let benches: [(&str, fn()); 12] = [
         ("scan", scan::folder),
         ("small", metadata::small),
         ("chain", metadata::chain),
@@ -44,6 +45,9 @@ fn main() {
         ("raw", compare::raw),
         ("compressed", compare::compressed),
         ("commit", commit::layer),
+        ("layers", changes::layers),
+        ("rebase", changes::rebase),
+        ("snapshots", changes::snapshots),
     ];
     for (name, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())) {
