@@ -10,6 +10,7 @@
 //! | `model` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `draft` | what every operation does the same way |
+//! | `differs` | where two views are not the same |
 //! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
 //! | `commit` | merging an overlay into a layer below |
@@ -23,6 +24,7 @@
 
 mod commit;
 mod delete;
+mod differs;
 mod draft;
 mod fill;
 mod hazard;

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{State, Target, Written};
 use crate::units::{Guest, Host, align_up};
 
+use super::differs::Differs;
 use super::fill::{StateRuns, lacking};
 use super::{Copy, CopyMode, Ranges, States};
 
@@ -18,6 +19,8 @@ pub struct Source {
     pub end: u64,
     /// The view whose ranges are copied, when it is not the source itself.
     cause: Option<View>,
+    /// What the image reads from below now.
+    below: Option<View>,
 }
 
 /// A run, and the states of the target that it is for.
@@ -32,7 +35,7 @@ pub struct StateRun {
 impl Source {
     /// Just this view, and zeros from the guest offset `end` on.
     pub fn of(view: View, end: u64) -> Self {
-        Self { views: vec![(State::Active, view)], rest: None, end, cause: None }
+        Self { views: vec![(State::Active, view)], rest: None, end, cause: None, below: None }
     }
 
     /// What `state` of the target gets.
@@ -69,7 +72,8 @@ impl Copy {
             }
             (CopyMode::Fill, _) => (None, None),
         };
-        Ok(Source { views, rest, end: u64::MAX, cause })
+        let below = chain.below().map(|below| below.view(State::Active));
+        Ok(Source { views, rest, end: u64::MAX, cause, below })
     }
 
     /// The runs to copy into an image with mapping units of `unit` bytes whose virtual size will
@@ -100,7 +104,9 @@ impl Copy {
             }
             Ranges::BeyondEnd { top, base } => beyond_end(view, top, base, end)?,
             Ranges::Dropped { base, .. } => dropped(view, base.as_deref(), end)?,
-            Ranges::Differs { .. } => differing(view, cause, end, unit, !rehearsal)?,
+            Ranges::Differs { .. } => {
+                Box::new(Differs::new(source.below.as_ref(), cause, end, unit, !rehearsal))
+            }
         };
         Ok(match self.mode {
             CopyMode::Overwrite => Box::new(
@@ -305,69 +311,4 @@ fn dropped<'a>(view: &'a View, base: Option<&std::path::Path>, end: u64) -> Resu
         let start = std::mem::replace(&mut at, u64::MAX);
         (start < longest).then_some(Ok(Touched { start, end: longest, zero: false }))
     })))
-}
-
-/// Where what lies below the image of `view` and the view `new` (nothing: zeros) are not known to be
-/// the same, up to `end`; with `read`, where they are not the same.
-fn differing<'a>(
-    view: &'a View,
-    new: Option<&'a View>,
-    end: u64,
-    unit: u64,
-    read: bool,
-) -> Result<Touches<'a>> {
-    let below = (view.layers().len() > 1)
-        .then(|| Chain::from_layers(view.layers()[1..].to_vec()).view(State::Active));
-    let mut at = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
-        while at < end {
-            let start = at;
-            let step = unlike(below.as_ref(), new, start, end, unit, read);
-            match step {
-                Ok((len, differs)) => {
-                    at = start.saturating_add(len);
-                    if differs {
-                        return Some(Ok(Touched { start, end: at, zero: false }));
-                    }
-                }
-                Err(e) => {
-                    at = end;
-                    return Some(Err(e));
-                }
-            }
-        }
-        None
-    })))
-}
-
-/// Whether two views (nothing: zeros) differ at `at`, and for how many bytes that is so.
-fn unlike(
-    old: Option<&View>,
-    new: Option<&View>,
-    at: u64,
-    end: u64,
-    unit: u64,
-    read: bool,
-) -> Result<(u64, bool)> {
-    let run = |view: Option<&View>| match view.filter(|view| at < view.size()) {
-        Some(view) => view.extent_at(Guest(at), end - at).map(|e| (e.len, e.reads_zero(), view.place(&e))),
-        None => Ok((end - at, true, None)),
-    };
-    let (old_run, new_run) = (run(old)?, run(new)?);
-    let len = old_run.0.min(new_run.0);
-    let same = old_run.1 && new_run.1 || !old_run.1 && old_run.2.is_some() && old_run.2 == new_run.2;
-    if same || !read {
-        return Ok((len, !same));
-    }
-    // A unit at a time: what is equal need not be copied.
-    let len = len.min(unit - at % unit);
-    let n = usize::try_from(len).map_err(|_| Error::new(Kind::Internal, "a unit beyond memory"))?;
-    let (mut a, mut b) = (vec![0; n], vec![0; n]);
-    for (view, buf) in [(old, &mut a), (new, &mut b)] {
-        if let Some(view) = view {
-            let got = view.read_at(Guest(at), buf)?;
-            buf[got..].fill(0);
-        }
-    }
-    Ok((len, a != b))
 }
