@@ -6,6 +6,7 @@ use super::args::{Overlay, Rename};
 use super::out::Out;
 use super::{change, opening};
 use crate::error::{Error, Kind, Result};
+use crate::text::Shown;
 use crate::{forest, plan};
 
 pub(super) fn overlay(args: &Overlay, out: &mut Out) -> anyhow::Result<u8> {
@@ -16,6 +17,12 @@ pub(super) fn overlay(args: &Overlay, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
+    // Whoever repeats a rename to be sure needs to hear why it fails.
+    if !args.image.exists() && args.new.is_file() {
+        let new = Shown::path(&args.new);
+        let what = format!("is not there, and {new} is: it may have been renamed already");
+        return Err(Error::new(Kind::NotFound, what).at(&args.image).into());
+    }
     let (image, gate, forest) = opening::herd(&args.image, &args.allow)?;
     let plan = plan::rename(&forest, &image, &new_name(&args.new)?, gate)?;
     change::run(plan, &args.changing, out)

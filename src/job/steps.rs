@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
 use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, make, resize_image};
-use crate::storage::{CopyBuffer, File, RealFile, link, publish, trash, unlink};
+use crate::storage::{CopyBuffer, File, Partial, link, trash, unlink};
 use crate::text::{Shown, human_size};
 
 /// A plan under way.
@@ -22,7 +22,10 @@ pub(super) struct Run<'a> {
     pace: Pace,
     buffer: CopyBuffer,
     report: Report,
-    /// Whether the view that the plan names has begun to change; then there is no way back.
+    /// Whether a step is done, so that a stop leaves something behind.
+    begun: bool,
+    /// Whether the view that the plan names has begun to change, or a file has two names; then there is
+    /// no way back.
     committed: bool,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Run<'a> {
             pace,
             buffer: CopyBuffer::default(),
             report: Report::default(),
+            begun: false,
             committed: false,
         })
     }
@@ -46,8 +50,17 @@ impl<'a> Run<'a> {
     /// then is metadata and takes no time.
     pub(super) fn step(&mut self, step: &Step) -> Result<()> {
         if self.progress.cancelled() && !self.committed {
-            return Err(stopped("rolled back: nothing was changed"));
+            return Err(stopped(match self.begun {
+                false => "rolled back: nothing was changed",
+                true => "stopped; resumable: every view is as before, and the same command goes on from here",
+            }));
         }
+        self.execute(step)?;
+        self.begun = true;
+        Ok(())
+    }
+
+    fn execute(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Copy(copy) => self.copy(copy),
             Step::Relink { image, backing, format, of } => {
@@ -58,7 +71,10 @@ impl<'a> Run<'a> {
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
             Step::Create { image, size, backing, format } => self.create(image, *size, backing, *format),
-            Step::Link { file, to } => link(file, to),
+            Step::Link { file, to } => {
+                self.committed = true;
+                link(file, to)
+            }
             Step::Unlink { file } => unlink(file),
             Step::Trash { file } => self.trash(file),
             Step::Verify { image, format } => self.verify(image, *format),
@@ -173,18 +189,10 @@ impl<'a> Run<'a> {
     /// Under another name until it is whole.
     fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
         self.progress.enter(Phase::Finishing);
-        let mut name = OsString::from(".");
-        name.push(image.file_name().unwrap_or_default());
-        name.push(".cowherd-partial");
-        let partial = image.with_file_name(name);
-        let file = RealFile::create_new(&partial)?;
-        let made = make(&file, size, backing, format).and_then(|()| publish(&partial, image));
-        if made.is_err() {
-            // Ours, and not an image; the first failure is the one to tell about.
-            let _ = std::fs::remove_file(&partial);
-        }
-        self.report.written_bytes += file.len()?;
-        made
+        let partial = Partial::begin(image)?;
+        make(partial.file(), size, backing, format)?;
+        self.report.written_bytes += partial.file().len()?;
+        partial.publish()
     }
 
     fn trash(&mut self, file: &Path) -> Result<()> {

@@ -17,7 +17,10 @@ pub(super) struct Draft<'a> {
     after: Forest,
     plan: Plan,
     meter: Meter,
-    trashed: Vec<NodeId>,
+    /// Images that are gone afterwards.
+    gone: Vec<NodeId>,
+    /// A file whose second name is known.
+    two_names: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -37,7 +40,14 @@ impl<'a> Draft<'a> {
             files: Vec::new(),
             gate,
         };
-        Self { before: forest, after: forest.clone(), plan, meter: Meter::new(), trashed: Vec::new() }
+        Self {
+            before: forest,
+            after: forest.clone(),
+            plan,
+            meter: Meter::new(),
+            gone: Vec::new(),
+            two_names: None,
+        }
     }
 
     /// Opens images for planning: without locks, which a job takes before it looks again.
@@ -301,6 +311,20 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Records that an image is not there any more.
+    pub(super) fn gone(&mut self, id: NodeId) {
+        self.gone.push(id);
+    }
+
+    /// Records that the plan knows two names of the file at `path`.
+    pub(super) fn has_two_names(&mut self, path: &Path) {
+        self.two_names = Some(path.to_path_buf());
+    }
+
+    fn known_names(&self, path: &Path) -> u64 {
+        if self.two_names.as_deref() == Some(path) { 2 } else { 1 }
+    }
+
     /// Adds the step that moves a file to the trash.
     pub(super) fn trash(&mut self, id: NodeId) -> Result<()> {
         let node =
@@ -310,7 +334,7 @@ impl<'a> Draft<'a> {
         if let Some(data) = node.data_file.as_ref().and_then(|d| d.resolved.clone()) {
             self.plan.steps.push(Step::Trash { file: data });
         }
-        self.trashed.push(id);
+        self.gone(id);
         Ok(())
     }
 
@@ -340,7 +364,7 @@ impl<'a> Draft<'a> {
             .plan
             .files
             .iter()
-            .filter(|f| f.changes && f.stamp.links > 1)
+            .filter(|f| f.changes && f.stamp.links > self.known_names(&f.path))
             .map(|f| f.path.clone())
             .collect();
         for path in links {
@@ -355,8 +379,8 @@ impl<'a> Draft<'a> {
             HazardKind::OtherFolders,
             format!("images outside {} are not seen, though they may depend on this too", folders.join(", ")),
         );
-        self.trashed.sort();
-        for id in self.trashed.iter().rev() {
+        self.gone.sort();
+        for id in self.gone.iter().rev() {
             self.after = self.after.removed(*id);
         }
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));

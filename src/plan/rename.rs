@@ -1,6 +1,8 @@
 //! Rename: a second name, the children relinked to it one by one, the old name taken away. At every
-//! instant each child names a file that is there.
+//! instant each child names a file that is there. Cut off in between, the file has both names, and the
+//! same rename goes on from there.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::draft::Draft;
@@ -11,8 +13,8 @@ use crate::forest::{Forest, reference};
 use crate::image::Format;
 use crate::text::Shown;
 
-/// Plans to give `image` (an absolute path in `forest`) the name `new` (absolute, not existing), in its
-/// folder or another one of the same file system.
+/// Plans to give `image` (an absolute path in `forest`) the name `new` (absolute), in its folder or
+/// another one of the same file system. That must not exist, or be the same file already.
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know the image, with [`Kind::Usage`] when
 /// the new name is taken.
@@ -20,11 +22,15 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
     let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(image);
     let id = forest.find(image).ok_or_else(unknown)?;
     let node = forest.get(id).ok_or_else(unknown)?;
-    if new.symlink_metadata().is_ok() {
+    let has_both = has_both(image, new);
+    if !has_both && new.symlink_metadata().is_ok() {
         return Err(Error::new(Kind::Usage, "exists already; nothing is ever overwritten").at(new));
     }
     let mut draft = Draft::new("rename", forest, gate);
     draft.file(image, true)?;
+    if has_both {
+        draft.has_two_names(image);
+    }
     let moves = image.parent() != new.parent();
     let name = Shown::new(&node.name()).into_string();
     if moves && node.data_file.is_some() {
@@ -41,17 +47,29 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
         let format = backing.format.as_deref().and_then(Format::from_name);
         draft.relink_by_name(id, Some(resolved), format)?;
     }
-    draft.step(Step::Link { file: image.to_path_buf(), to: new.to_path_buf() });
+    if !has_both {
+        draft.step(Step::Link { file: image.to_path_buf(), to: new.to_path_buf() });
+    }
+    let twin = forest.find(new).filter(|_| has_both);
     for child_id in &node.children {
         let Some(child) = forest.get(*child_id) else { continue };
         draft.file(&child.path, true)?;
+        let recorded_format =
+            child.backing.as_ref().and_then(|b| b.format.as_deref()).and_then(Format::from_name);
+        let format = recorded_format.or(node.format);
+        if twin.is_some() {
+            draft.relink(*child_id, twin, format)?;
+            continue;
+        }
         let recorded = child.backing.as_ref().filter(|b| Path::new(&b.name).is_absolute());
         let backing = recorded.map_or_else(|| reference(&child.path, new), |_| new.to_path_buf());
-        let format = child.backing.as_ref().and_then(|b| b.format.as_deref()).and_then(Format::from_name);
-        draft.relink_by_name(*child_id, Some(backing), format.or(node.format))?;
+        draft.relink_by_name(*child_id, Some(backing), format)?;
     }
     draft.step(Step::Unlink { file: image.to_path_buf() });
-    draft.renamed(id, new);
+    match twin {
+        Some(_) => draft.gone(id),
+        None => draft.renamed(id, new),
+    }
     let children = forest.get(id).map_or(0, |n| n.children.len());
     let title = format!("rename {name} to {}, named by {children} images", Shown::path(new));
     let undo = format!("cowherd rename {} {}", Shown::path(new), Shown::path(image));
@@ -62,4 +80,12 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
         lines.push(format!("qemu-img rebase -u -b {} -F {format} {}", quoted(new), quoted(&child.path)));
     }
     draft.finish(title, undo, lines)
+}
+
+/// Whether both are names of one file, as a rename leaves it that was cut off.
+fn has_both(image: &Path, new: &Path) -> bool {
+    let id = |path: &Path| {
+        path.symlink_metadata().ok().filter(|meta| meta.is_file()).map(|meta| (meta.dev(), meta.ino()))
+    };
+    image != new && id(image).is_some() && id(image) == id(new)
 }

@@ -11,6 +11,7 @@ mod locks;
 mod mem;
 mod names;
 mod owner;
+mod partial;
 mod real;
 mod recorder;
 mod stamp;
@@ -24,6 +25,7 @@ pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, rea
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
 pub use names::{link, publish, unlink};
+pub use partial::Partial;
 pub use real::{RealFile, free_space, sync_dir};
 pub use recorder::{Event, Recorder, Trace, apply_event};
 pub use stamp::Stamp;

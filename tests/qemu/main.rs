@@ -17,6 +17,8 @@ mod devices;
 mod garbage;
 mod guest;
 mod interrupt;
+mod kill;
+mod kill_trials;
 mod lab;
 mod losses;
 mod matrix;
@@ -102,6 +104,7 @@ fn main() -> ExitCode {
         refuse::cases(),
         busy::cases(),
         interrupt::cases(),
+        kill::cases(),
         garbage::cases(),
         random::cases(),
         matrix::cases(),

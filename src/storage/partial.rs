@@ -1,0 +1,118 @@
+//! A new file that gets its name only once it is whole. What a killed run left of one is taken over by
+//! the next.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Access, File, FileId, Lock, RealFile, publish};
+use crate::error::{Error, Kind, Result};
+
+/// A file under way to its name. Dropped before it is published, it is gone.
+#[derive(Debug)]
+pub struct Partial {
+    file: Arc<RealFile>,
+    path: PathBuf,
+    to: PathBuf,
+    published: bool,
+    /// Tells a file that is being written from one that was left behind.
+    _lock: Lock,
+}
+
+impl Partial {
+    /// Begins an empty file, to be called `to` in the end.
+    ///
+    /// Fails with [`Kind::InUse`] when another process is making a file of that name.
+    pub fn begin(to: &Path) -> Result<Self> {
+        let mut name = OsString::from(".");
+        name.push(to.file_name().unwrap_or_default());
+        name.push(".cowherd-partial");
+        let path = to.with_file_name(name);
+        let file = match RealFile::create_new(&path) {
+            Err(_) if is_left(&path, None) => RealFile::open(&path, true)?,
+            made => made?,
+        };
+        let file = Arc::new(file);
+        let lock = Lock::acquire(file.clone(), Access::Write)?;
+        // Until the lock was there, its owner may have published or removed it; and nothing but a file
+        // of this name is emptied, whatever the name led to.
+        if !is_left(&path, Some(file.id())) {
+            return Err(Error::new(Kind::Changed, "was made by another process meanwhile").at(to));
+        }
+        file.set_len(0)?;
+        Ok(Self { file, path, to: to.to_path_buf(), published: false, _lock: lock })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &RealFile {
+        &self.file
+    }
+
+    /// Gives the file its name. Fails when that exists already.
+    pub fn publish(mut self) -> Result<()> {
+        publish(&self.path, &self.to)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.published {
+            // Ours, and nothing yet; a failure before this one is the one to tell about.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether there is a regular file of this one name, and that file when one is given.
+fn is_left(path: &Path, file: Option<FileId>) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| {
+        let id = FileId { dev: meta.dev(), ino: meta.ino() };
+        meta.is_file() && meta.nlink() == 1 && file.is_none_or(|file| file == id)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(folder: &Path) -> PathBuf {
+        folder.join(".new.cowherd-partial")
+    }
+
+    #[test]
+    fn what_was_left_is_taken_over() -> Result<()> {
+        let Ok(folder) = tempfile::tempdir() else { return Ok(()) };
+        let (folder, new) = (folder.path(), folder.path().join("new"));
+        let _ = std::fs::write(left(folder), "half of it");
+        let partial = Partial::begin(&new)?;
+        assert_eq!(partial.file().len()?, 0);
+        // One that is being written is not.
+        assert_eq!(Partial::begin(&new).map_err(|e| e.kind()).err(), Some(Kind::InUse));
+        partial.publish()?;
+        assert!(new.exists() && !left(folder).exists());
+        drop(Partial::begin(&folder.join("other"))?);
+        assert!(!folder.join(".other.cowherd-partial").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_else_of_that_name_is_touched() -> Result<()> {
+        let Ok(folder) = tempfile::tempdir() else { return Ok(()) };
+        let folder = folder.path();
+        let precious = folder.join("precious");
+        let _ = std::fs::write(&precious, "x");
+        for make in [
+            |a: &Path, b: &Path| std::os::unix::fs::symlink(a, b),
+            |a: &Path, b: &Path| std::fs::hard_link(a, b),
+        ] {
+            assert!(make(&precious, &left(folder)).is_ok());
+            assert!(Partial::begin(&folder.join("new")).is_err());
+            assert_eq!(std::fs::read(&precious).ok(), Some(b"x".to_vec()));
+            let _ = std::fs::remove_file(left(folder));
+        }
+        Ok(())
+    }
+}

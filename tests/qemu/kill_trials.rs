@@ -1,0 +1,189 @@
+//! What is cut off in `kill`: small herds, a command each, and how to see that it is done.
+
+use crate::OnLab;
+use crate::lab::{Lab, Views};
+
+const MIB: u64 = 1 << 20;
+
+/// A herd as it is now, and its views as they were.
+pub(crate) struct Herd<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) before: &'a Views,
+}
+
+/// A command that is cut off.
+pub(crate) struct Trial {
+    pub(crate) make: OnLab,
+    pub(crate) line: &'static str,
+    /// Images that the plan names: what they read may change, and they may be gone.
+    named: &'static [&'static str],
+    /// Whether all is as the command was to leave it.
+    pub(crate) done: fn(&Herd<'_>) -> bool,
+}
+
+impl Trial {
+    pub(crate) fn names(&self, view: &str) -> bool {
+        self.named.iter().any(|name| view.split('@').next() == Some(name))
+    }
+}
+
+const fn trial(
+    make: OnLab,
+    line: &'static str,
+    named: &'static [&'static str],
+    done: fn(&Herd<'_>) -> bool,
+) -> Trial {
+    Trial { make, line, named, done }
+}
+
+pub(crate) const TRIALS: &[(&str, Trial)] = &[
+    ("pull", trial(chain, "pull l3 --base base", &[], |h| h.based("l3", Some("base")))),
+    ("pull_alone_with_snapshots", trial(saved_leaf, "pull l3", &[], |h| h.based("l3", None))),
+    ("pull_qed", trial(qed, "pull l3 --base base", &[], |h| h.based("l3", Some("base")))),
+    ("rebase_down", trial(saved_leaf, "rebase l3 -b base", &[], |h| h.based("l3", Some("base")))),
+    (
+        "rebase_unrelated",
+        trial(unrelated, "rebase l3 -b other -F qcow2", &[], |h| h.based("l3", Some("other"))),
+    ),
+    ("rebase_unrelated_qed", trial(qed, "rebase l3 -b other", &[], |h| h.based("l3", Some("other")))),
+    ("rebase_none", trial(chain, "rebase l3 --none", &[], |h| h.based("l3", None))),
+    (
+        "delete_middle",
+        trial(branches, "delete l1", &["l1"], |h| {
+            !h.has("l1") && h.based("l2", Some("base")) && h.based("side", Some("base"))
+        }),
+    ),
+    ("delete_root", trial(branches, "delete base", &["base"], |h| !h.has("base") && h.based("l1", None))),
+    ("delete_leaf", trial(chain, "delete l3", &["l3"], |h| !h.has("l3"))),
+    (
+        "delete_with_data_file",
+        trial(data_file, "delete l1", &["l1", "l1.data"], |h| !h.has("l1") && h.based("l2", Some("base"))),
+    ),
+    (
+        "rename",
+        trial(branches, "rename l1 new", &["l1"], |h| {
+            !h.has("l1") && h.reads("new", "l1") && h.based("l2", Some("new")) && h.based("side", Some("new"))
+        }),
+    ),
+    (
+        "rename_into_a_folder",
+        trial(folder, "rename l1 sub/l1", &["l1"], |h| {
+            !h.has("l1") && h.reads("sub/l1", "l1") && h.based("l2", Some("sub/l1"))
+        }),
+    ),
+    ("overlay", trial(chain, "overlay l3 new", &[], |h| h.has("new") && h.reads("new", "l3"))),
+    (
+        "commit_beside_snapshots",
+        trial(branches, "commit l2", &["l1", "l2"], |h| h.reads("l1", "l2") && h.based("l3", Some("l1"))),
+    ),
+    (
+        "commit_below_snapshots",
+        trial(branches, "commit l1", &["base", "l1"], |h| {
+            h.reads("base", "l1") && h.based("l2", Some("base")) && h.based("side", Some("base"))
+        }),
+    ),
+    (
+        "commit_over_layers",
+        trial(chain, "commit l3 --base base", &["base", "l1", "l2"], |h| {
+            h.reads("base", "l3") && h.based("l3", Some("base"))
+        }),
+    ),
+    (
+        "commit_over_layers_with_snapshots",
+        trial(branches, "commit l3 --base base", &["base", "l2"], |h| {
+            h.reads("base", "l3") && h.based("l3", Some("base"))
+        }),
+    ),
+    (
+        "commit_into_raw",
+        trial(raw, "commit l2 --base base", &["base", "l1", "l2"], |h| {
+            h.reads("base", "l2") && h.based("l3", Some("base"))
+        }),
+    ),
+];
+
+impl Herd<'_> {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.lab.path(name).exists()
+    }
+
+    /// Whether QEMU finds `image` based on `base`.
+    fn based(&self, image: &str, base: Option<&str>) -> bool {
+        let info = self.lab.img_json(&format!("info --output=json {image}"));
+        let full = info["full-backing-filename"].as_str().map(|name| self.lab.dir().join(name));
+        full == base.map(|base| self.lab.path(base))
+    }
+
+    /// Whether QEMU reads from `image` what it read from `old`, as far as that reached.
+    fn reads(&self, image: &str, old: &str) -> bool {
+        self.has(image) && self.lab.bytes(image, None).starts_with(&self.before[old])
+    }
+}
+
+fn layer(lab: &Lab, name: &str, below: Option<&str>, options: &str, seed: u64) {
+    let backing = below.map_or_else(String::new, |file| format!("-b {file} -F qcow2"));
+    lab.img(&format!("create -q -f qcow2 {options} {backing} {name} 1M"));
+    lab.scribble(name, "qcow2", MIB, seed, 4);
+}
+
+/// base <- l1 <- l2 <- l3.
+fn chain(lab: &Lab) {
+    for (i, (name, below)) in
+        [("base", None), ("l1", Some("base")), ("l2", Some("l1")), ("l3", Some("l2"))].iter().enumerate()
+    {
+        layer(lab, name, *below, "", 1 + i as u64);
+    }
+}
+
+fn saved_leaf(lab: &Lab) {
+    chain(lab);
+    lab.img("snapshot -c sn0 l3");
+    lab.scribble("l3", "qcow2", MIB, 20, 3);
+}
+
+/// And side <- on l1, with snapshots, of which each reads something else through it.
+fn branches(lab: &Lab) {
+    chain(lab);
+    layer(lab, "side", Some("l1"), "-o cluster_size=16k", 10);
+    lab.img("snapshot -c sn0 side");
+    lab.scribble("side", "qcow2", MIB, 11, 3);
+    lab.img("snapshot -c sn1 side");
+}
+
+fn folder(lab: &Lab) {
+    chain(lab);
+    std::fs::create_dir(lab.path("sub")).unwrap();
+}
+
+fn unrelated(lab: &Lab) {
+    saved_leaf(lab);
+    lab.img("convert -O qcow2 l1 other");
+    lab.scribble("other", "qcow2", MIB, 30, 3);
+}
+
+fn qed(lab: &Lab) {
+    for (name, below) in [("base", ""), ("l1", "-b base"), ("l2", "-b l1"), ("l3", "-b l2"), ("other", "")] {
+        lab.img(&format!(
+            "create -q -f qed {below} {} {name} 1M",
+            if below.is_empty() { "" } else { "-F qed" }
+        ));
+        lab.scribble(name, "qed", MIB, 40 + name.len() as u64 + u64::from(name.as_bytes()[1]), 4);
+    }
+}
+
+fn data_file(lab: &Lab) {
+    layer(lab, "base", None, "", 1);
+    layer(lab, "l1", Some("base"), "-o data_file=l1.data", 2);
+    layer(lab, "l2", Some("l1"), "", 3);
+}
+
+fn raw(lab: &Lab) {
+    lab.img("create -q -f raw base 1M");
+    lab.scribble("base", "raw", MIB, 50, 4);
+    lab.img("create -q -f qcow2 -b base -F raw l1");
+    lab.scribble("l1", "qcow2", MIB, 51, 3);
+    layer(lab, "l2", Some("l1"), "", 52);
+    layer(lab, "l3", Some("l2"), "", 53);
+    lab.img("create -q -f qcow2 -b base -F raw side");
+    lab.scribble("side", "qcow2", MIB, 54, 3);
+}
