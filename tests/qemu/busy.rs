@@ -10,7 +10,7 @@ use crate::lab::{Lab, assert_same};
 use crate::{Case, case};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         case("busy::held_by_qemu_io", || held(qemu_io)),
         case("busy::held_by_qemu_storage_daemon", || held(storage_daemon)).needs(&[
             "qemu-img",
@@ -18,8 +18,37 @@ pub(crate) fn cases() -> Vec<Case> {
             "qemu-storage-daemon",
         ]),
         case("busy::force_share_reads_anyway", force_share),
-    ]
+    ];
+    for (line, held) in REFUSED {
+        cases.push(case(format!("busy::{}_while_{held}_is_held", line.replace(' ', "_")), || {
+            refused(line, held)
+        }));
+    }
+    cases.push(case("busy::overlay_over_what_others_read", overlay));
+    cases
 }
+
+/// A command, and an image that another process writes: the one that is named, one that is based on it,
+/// or one that would be read.
+const REFUSED: &[(&str, &str)] = &[
+    ("rename mid.qcow2 new.qcow2", "mid.qcow2"),
+    ("rename mid.qcow2 new.qcow2", "top.qcow2"),
+    ("rename side.qcow2 new.qcow2", "side.qcow2"),
+    ("delete mid.qcow2", "mid.qcow2"),
+    ("delete mid.qcow2", "top.qcow2"),
+    ("delete top.qcow2", "top.qcow2"),
+    ("overlay top.qcow2 new.qcow2", "top.qcow2"),
+    ("pull top.qcow2", "top.qcow2"),
+    ("pull mid.qcow2", "top.qcow2"),
+    ("rebase top.qcow2 --base base.qcow2", "top.qcow2"),
+    ("rebase top.qcow2 --base side.qcow2", "side.qcow2"),
+    ("rebase top.qcow2 --none", "top.qcow2"),
+    ("rebase top.qcow2 --base side.qcow2 --unsafe --accept view-changes", "top.qcow2"),
+    ("commit top.qcow2 --base base.qcow2", "side.qcow2"),
+    ("resize top.qcow2 3M", "top.qcow2"),
+    ("snapshot create top.qcow2 sn0", "top.qcow2"),
+    ("check -r all --yes top.qcow2", "top.qcow2"),
+];
 
 /// A process that ends with the test.
 struct Holder(Child);
@@ -128,4 +157,36 @@ fn force_share() {
     assert_same("top", &lab.run("cat --force-share top.qcow2").expect(0).out, &expected);
     lab.run("check --force-share top.qcow2").expect(0);
     lab.run("compare --force-share top.qcow2 top.qcow2").expect(0);
+}
+
+fn family(lab: &Lab) {
+    chain(lab);
+    lab.img("create -q -f qcow2 -b base.qcow2 -F qcow2 mid.qcow2");
+    lab.scribble("mid.qcow2", "qcow2", 2 << 20, 4, 6);
+    lab.img("create -q -f qcow2 -b mid.qcow2 -F qcow2 top.qcow2");
+    lab.scribble("top.qcow2", "qcow2", 2 << 20, 5, 6);
+}
+
+fn refused(line: &str, held: &str) {
+    let lab = Lab::new();
+    family(&lab);
+    let holder = qemu_io(&lab, held);
+    let files = lab.files();
+    let line = if line.contains("--yes") { line.to_owned() } else { format!("{line} --yes") };
+    let answer = lab.run(&line).expect(11);
+    assert!(answer.err.contains(&format!("pid {}", holder.0.id())), "{}", answer.err);
+    assert!(answer.err.contains(held) || !line.contains(held), "{}", answer.err);
+    assert!(files == lab.files(), "a refused command changed a file");
+    drop(holder);
+    lab.run(&line).expect(0);
+    lab.assert_clean();
+}
+
+/// Whoever reads an image, as every overlay of it does, leaves room for one more.
+fn overlay() {
+    let lab = Lab::new();
+    family(&lab);
+    let _holder = qemu_io(&lab, "top.qcow2");
+    lab.run("overlay mid.qcow2 new.qcow2 --yes").expect(0);
+    assert_same("the overlay", &lab.bytes("new.qcow2", None), &lab.bytes("mid.qcow2", None));
 }
