@@ -153,6 +153,16 @@ fn exit_codes_are_the_documented_ones() {
         ("snapshot rename imageB.qcow2 #1 sn9 --dry-run", 0),
         ("snapshot rename imageB.qcow2 1 sn9 --dry-run", 1),
         ("create new.qcow2 -f qcow2", 2),
+        ("tree -v -q", 2),
+        ("check Snap-1.qcow2 --allow . --force-share -f qcow2", 0),
+        ("check Snap-1.qcow2 -f qed", 1),
+        ("snapshot list imageB.qcow2 -f qcow2", 0),
+        ("resize Snap-4.qcow2 2G -f raw --dry-run", 13),
+        ("resize Snap-4.qcow2 2G -f qcow2 --dry-run", 0),
+        ("commit Snap-2.qcow2 -f qed --dry-run", 13),
+        ("rename Snap-2.qcow2 new-name.qcow2 -f raw --yes", 13),
+        ("overlay Snap-3.qcow2 new-overlay.qcow2 -f qcow2 --dry-run", 0),
+        ("rename no-such-file Snap-3.qcow2 --yes", 1),
     ] {
         let done = herd.expect(line, code);
         assert!(!stderr(&done).contains("panicked"), "{line}: {}", stderr(&done));
@@ -229,6 +239,79 @@ fn json_is_one_document_alone_on_standard_output() {
             .unwrap_or_else(|e| panic!("{line}: {e}: {}", stdout(&done)));
         assert_eq!(stderr(&done), "", "{line}");
     }
+}
+
+#[test]
+fn verbose_tells_on_standard_error_alone() {
+    let herd = herd();
+    for line in [
+        "",
+        "tree",
+        "figure",
+        "info Snap-2.qcow2",
+        "info Snap-2.qcow2 --chain",
+        "map Snap-2.qcow2",
+        "map Snap-2.qcow2 --layer",
+        "check Snap-2.qcow2",
+        "compare Snap-2.qcow2 Snap-2.qcow2",
+        "cat Snap-2.qcow2 --length 1k",
+        "measure Snap-2.qcow2",
+        "snapshot list imageB.qcow2",
+        "commit Snap-2.qcow2 --dry-run --json",
+        "resize Snap-4.qcow2 +1G --dry-run",
+    ] {
+        let (plain, verbose) = (herd.expect(line, 0), herd.expect(&format!("-v {line}"), 0));
+        assert_eq!(stdout(&plain), stdout(&verbose), "{line}");
+        assert_eq!(stderr(&plain), "", "{line}");
+        let said = stderr(&verbose);
+        assert!(said.contains("opened ") || said.contains("looked through "), "{line}: {said}");
+        assert!(!said.contains('\u{1b}'), "{line}: {said}");
+    }
+}
+
+#[test]
+fn verbose_tells_each_lock_and_each_step() {
+    let herd = herd();
+    let plan: Value =
+        serde_json::from_slice(&herd.expect("commit Snap-2.qcow2 --dry-run --json", 0).stdout).unwrap();
+    let steps = plan["steps"].as_array().unwrap().len();
+    let said = stderr(&herd.expect("commit Snap-2.qcow2 --yes -v -b Snap-1.qcow2", 0));
+    for name in ["Snap-1.qcow2", "Snap-2.qcow2", "Snap-3.qcow2"] {
+        let lock = format!("locked {} for changing", herd.path.join(name).display());
+        assert!(said.lines().any(|line| line == lock), "{lock}: {said}");
+    }
+    assert!(said.contains("RootBase.img for reading"), "{said}");
+    let told: Vec<_> = said.lines().filter(|line| line.starts_with("step ")).collect();
+    assert_eq!(told.len(), steps, "{said}");
+    assert!(told[0].starts_with(&format!("step 1 of {steps}: copy ")), "{said}");
+    let said = stderr(&herd.expect("commit Snap-4.qcow2 --yes --verbose --progress json", 0));
+    let notes = said.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    assert!(notes.filter(|n| n["note"].as_str().is_some_and(|n| n.starts_with("step "))).count() > 1);
+    // A step that was refused never began.
+    let said = stderr(&herd.expect("resize Snap-4.qcow2 -1M --shrink -v --yes", 10));
+    assert!(said.contains("planned ") && !said.contains("step "), "{said}");
+}
+
+#[test]
+fn create_says_what_info_says() {
+    let herd = herd();
+    for line in [
+        "create new.qcow2 -f qcow2 -b Snap-1.qcow2 -F qcow2",
+        "create new.img 3M -f raw",
+        "create new.qed 3M -f qed",
+        "create outer.qcow2 3M -f qcow2 -o data_file=outer.data",
+    ] {
+        let made = herd.expect(&format!("{line} --json"), 0);
+        let name = line.split(' ').nth(1).unwrap();
+        assert_eq!(stdout(&made), stdout(&herd.expect(&format!("info --json {name}"), 0)), "{line}");
+        assert_eq!(stderr(&made), "", "{line}");
+    }
+    // Making a reference and following it are two things; who asks is told what the second takes.
+    std::fs::create_dir(herd.path.join("sub")).unwrap();
+    let line = "create sub/a.qcow2 -f qcow2 -b ../Snap-1.qcow2 -F qcow2 -v";
+    assert!(stderr(&herd.expect(line, 0)).contains("--allow "));
+    let line = "create sub/b.qcow2 -f qcow2 -b ../Snap-1.qcow2 -F qcow2 -v --allow .";
+    assert!(!stderr(&herd.expect(line, 0)).contains("--allow "));
 }
 
 #[test]

@@ -91,6 +91,9 @@ pub(super) struct Global {
     /// Say nothing that was not asked for
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
+    /// Say on standard error what is done, a line for each step
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 /// How far names found inside images may lead.
@@ -99,6 +102,14 @@ pub(super) struct Allow {
     /// Also follow backing files that lie at or below PATH
     #[arg(long, value_name = "PATH")]
     pub(super) allow: Vec<PathBuf>,
+}
+
+/// What is known of the image that a command changes.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Known {
+    /// The format of the image; refused when its first bytes say something else
+    #[arg(short = 'f', value_name = "FMT", value_parser = format)]
+    pub(super) format: Option<Format>,
 }
 
 /// How an image is opened for reading its content.
@@ -175,6 +186,8 @@ pub(super) struct Check {
     pub(super) reading: Reading,
     #[command(flatten)]
     pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::args::Allow;
+use super::args::{Allow, Known};
 use super::values::{NewSize, Watch, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
@@ -30,6 +30,11 @@ pub(super) struct Create {
     /// qed: cluster_size, table_size; raw: preallocation
     #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) options: Vec<String>,
+    /// One JSON document with qemu-img's keys, as of info
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) allow: Allow,
 }
 
 /// How a change is agreed to and watched.
@@ -69,6 +74,8 @@ pub(super) struct Commit {
     #[arg(long)]
     pub(super) remove: bool,
     #[command(flatten)]
+    pub(super) known: Known,
+    #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
     pub(super) allow: Allow,
@@ -81,6 +88,8 @@ pub(super) struct Pull {
     /// The layer it is based on afterwards; without one it stands alone
     #[arg(long, short = 'b', value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) known: Known,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
@@ -104,6 +113,8 @@ pub(super) struct Rebase {
     #[arg(long = "unsafe", short = 'u')]
     pub(super) is_unsafe: bool,
     #[command(flatten)]
+    pub(super) known: Known,
+    #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
     pub(super) allow: Allow,
@@ -116,7 +127,7 @@ pub(super) struct Overlay {
     /// The new image
     pub(super) new: PathBuf,
     /// The format of IMAGE, when it must not be taken from its content
-    #[arg(short = 'F', value_name = "FMT", value_parser = format)]
+    #[arg(short = 'F', short_alias = 'f', value_name = "FMT", value_parser = format)]
     pub(super) backing_format: Option<Format>,
     #[command(flatten)]
     pub(super) changing: Changing,
@@ -131,6 +142,8 @@ pub(super) struct Rename {
     /// Its new name
     pub(super) new: PathBuf,
     #[command(flatten)]
+    pub(super) known: Known,
+    #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
     pub(super) allow: Allow,
@@ -140,6 +153,8 @@ pub(super) struct Rename {
 pub(super) struct Delete {
     /// The layer to take out of its chain
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) known: Known,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
@@ -155,6 +170,8 @@ pub(super) struct Resize {
     /// Make it shorter although what lies beyond the new end is lost
     #[arg(long)]
     pub(super) shrink: bool,
+    #[command(flatten)]
+    pub(super) known: Known,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]
@@ -176,6 +193,9 @@ pub(super) enum SnapshotAction {
         /// A JSON array with qemu-img's keys
         #[arg(long)]
         json: bool,
+        /// The format of the image, instead of looking at its first bytes
+        #[arg(short = 'f', value_name = "FMT", value_parser = format)]
+        format: Option<Format>,
     },
     /// Record the active state of an image as a new snapshot
     Create {
@@ -220,6 +240,8 @@ pub(super) enum SnapshotAction {
 /// How a snapshot is changed.
 #[derive(Debug, Args)]
 pub(super) struct How {
+    #[command(flatten)]
+    pub(super) known: Known,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]

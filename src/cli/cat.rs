@@ -9,7 +9,7 @@ use crate::error::{Error, Kind};
 const CHUNK: usize = 256 << 10;
 
 pub(super) fn run(args: &Cat, out: &mut Out) -> anyhow::Result<u8> {
-    let view = opening::view(&args.view, &args.reading, &args.allow)?;
+    let view = opening::view(&args.view, &args.reading, &args.allow, out)?;
     if args.offset > view.size() {
         let message =
             format!("offset {} lies beyond the end of the view ({} bytes)", args.offset, view.size());

@@ -23,6 +23,15 @@ pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<
 /// Shows `plan` and, when it is agreed to, runs it; the report is the caller's to give. `None` when
 /// it was only to be shown.
 pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<Option<Report>> {
+    out.notes_beside(args.progress);
+    let folders: Vec<_> = plan.before.roots.iter().map(|root| Shown::path(root).into_string()).collect();
+    out.note(format!("looked through {}: {} images", folders.join(", "), plan.before.nodes.len()));
+    out.note(format!(
+        "planned {} steps on {} files, {} hazards",
+        plan.steps.len(),
+        plan.files.len(),
+        plan.hazards.len()
+    ));
     if args.dry_run {
         show(&plan, args, out)?;
         return Ok(None);
@@ -42,7 +51,7 @@ pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::R
     }
     let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
     let job = Job::start(plan, options)?;
-    Ok(Some(progress::watch(job, args.progress, out.ascii)?))
+    Ok(Some(progress::watch(job, args.progress, out)?))
 }
 
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Allow, Check};
+use super::args::Check;
 use super::out::Out;
 use super::{change, exit, opening};
 use crate::error::Result;
@@ -12,14 +12,15 @@ use crate::plan;
 use crate::text::Shown;
 
 pub(super) fn run(args: &Check, out: &mut Out) -> anyhow::Result<u8> {
-    let found = look(args)?;
+    out.notes_beside(args.changing.progress);
+    let found = look(args, out)?;
     let Some(what) = args.repair.filter(|_| found.needs_repair() || args.changing.dry_run) else {
         return tell(&found, None, args, out);
     };
-    let (image, gate, forest) = opening::herd(&args.image, &Allow::default())?;
+    let (image, gate, forest) = opening::herd(&args.image, args.reading.format, &args.allow)?;
     let plan = plan::repair(&forest, &image, what, gate)?;
     match change::carry_out(plan, &args.changing, out)? {
-        Some(_) => tell(&look(args)?, Some(&found), args, out),
+        Some(_) => tell(&look(args, out)?, Some(&found), args, out),
         None => Ok(exit::DONE),
     }
 }
@@ -39,8 +40,8 @@ impl Found {
 }
 
 /// Checks under a lock that is gone afterwards: a repair needs its own.
-fn look(args: &Check) -> Result<Found> {
-    let (image, _lock) = opening::locked(&args.image, &args.reading)?;
+fn look(args: &Check, out: &Out) -> Result<Found> {
+    let (image, _lock) = opening::locked(&args.image, &args.reading, out)?;
     let details = image.details();
     Ok(Found { report: image.check()?, format: image.format(), marked: details.dirty() || details.corrupt() })
 }

@@ -7,7 +7,7 @@ use crate::forest;
 use crate::plan::{self, CommitOptions};
 
 pub(super) fn run(args: &Commit, out: &mut Out) -> anyhow::Result<u8> {
-    let (top, gate, forest) = opening::herd(&args.top, &args.allow)?;
+    let (top, gate, forest) = opening::herd(&args.top, args.known.format, &args.allow)?;
     let base = args.base.as_deref().map(forest::absolute).transpose()?;
     let options = CommitOptions { base, remove: args.remove, keep: args.keep, gate };
     let plan = plan::commit(&forest, &top, &options)?;

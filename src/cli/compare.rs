@@ -9,8 +9,8 @@ use crate::chain::{Comparison, compare};
 use crate::text::human_size;
 
 pub(super) fn run(args: &Compare, out: &mut Out) -> anyhow::Result<u8> {
-    let first = opening::view(&args.first, &args.reading, &args.allow)?;
-    let second = opening::view(&args.second, &args.reading, &args.allow)?;
+    let first = opening::view(&args.first, &args.reading, &args.allow, out)?;
+    let second = opening::view(&args.second, &args.reading, &args.allow, out)?;
     let found = compare(&first, &second, |_| true)?;
     if args.json {
         out.json(&json!({

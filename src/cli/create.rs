@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::args::Create;
 use super::out::Out;
-use super::{exit, opening, options};
+use super::{exit, info, opening, options};
 use crate::error::{Error, Kind, Result};
 use crate::image::{BackingRef, Files, Format, Preallocation, State, probe, qcow2, qed};
 use crate::storage::{File, RealFile};
@@ -14,7 +14,7 @@ use crate::text::{Shown, human_size};
 use crate::units::align_up;
 
 pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
-    let backing = args.backing.as_deref().map(|name| backing(args, name)).transpose()?;
+    let backing = args.backing.as_deref().map(|name| backing(args, name, out)).transpose()?;
     let size = match (args.size, &backing) {
         (Some(size), _) => size,
         (None, Some((_, size))) => *size,
@@ -36,11 +36,28 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
         let _ = std::fs::remove_file(&args.image);
         return Err(error.at(&args.image).into());
     }
-    if !out.quiet {
+    told(args, data.as_deref(), out);
+    if args.json {
+        let image = opening::header(&args.image, Some(args.format), out)?;
+        out.json(&info::as_json(&*image, &args.image)?)?;
+    } else if !out.quiet {
         let name = Shown::path(&args.image);
         out.line(format!("created {name}: {}, {} ({size} bytes)", args.format, human_size(size)))?;
     }
     Ok(exit::DONE)
+}
+
+/// What was made, and what it takes to open it: a backing file may lie where only `--allow` leads.
+fn told(args: &Create, data: Option<&Path>, out: &Out) {
+    for path in [Some(&*args.image), data].into_iter().flatten() {
+        out.note(format!("made {}", Shown::path(path)));
+    }
+    if let Some(name) = &args.backing
+        && let Err(refused) = opening::gate([&args.image], &args.allow).resolve(&args.image, name)
+    {
+        out.note(format!("its backing file is not followed yet: {refused}"));
+        refused.what_to_do().iter().for_each(|what| out.note(Shown::new(what).as_str()));
+    }
 }
 
 fn create_new(path: &Path) -> Result<RealFile> {
@@ -105,7 +122,7 @@ impl Maker {
 }
 
 /// The reference to record, and how large the backing file is.
-fn backing(args: &Create, name: &OsStr) -> Result<(BackingRef, u64)> {
+fn backing(args: &Create, name: &OsStr, out: &Out) -> Result<(BackingRef, u64)> {
     // A relative name is relative to the new image, as it will be when the image is opened.
     let path = args.image.parent().unwrap_or(Path::new("")).join(name);
     let file = RealFile::open(&path, false)?;
@@ -115,7 +132,7 @@ fn backing(args: &Create, name: &OsStr) -> Result<(BackingRef, u64)> {
             .at(&path)
             .remedy(format!("its first bytes say {seen}; if that is right, add -F {seen}")));
     };
-    let image = opening::header(&path, Some(format))?;
+    let image = opening::header(&path, Some(format), out)?;
     let reference = BackingRef { name: name.to_owned(), format: Some(format.name().to_owned()) };
     Ok((reference, image.virtual_size(State::Active)))
 }

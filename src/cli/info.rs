@@ -19,7 +19,7 @@ const MAX_SNAPSHOTS: usize = 1000;
 
 pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
     if !args.chain {
-        let image = opening::header(&args.image, args.format)?;
+        let image = opening::header(&args.image, args.format, out)?;
         match args.json {
             true => out.json(&as_json(&*image, &args.image)?)?,
             false => out.lines(describe(&*image, &args.image)?)?,
@@ -29,6 +29,9 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
     let gate = opening::gate([&args.image], &args.allow);
     // Headers do not change under a running guest, so no lock is needed.
     let chain = Opener { gate, format: args.format, force_share: true, no_data: true }.open(&args.image)?;
+    for layer in chain.layers() {
+        out.note(opening::opened(&layer.path, layer.image.format(), false));
+    }
     if args.json {
         let all = chain.layers().iter().map(|l| as_json(&*l.image, &l.path)).collect::<Result<Vec<_>>>()?;
         out.json(&all)?;
@@ -44,7 +47,7 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 /// qemu-img's keys, and `in-use` of our own.
-fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
+pub(super) fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
     let details = image.details();
     let mut info = json!({
         "filename": path.to_string_lossy(),

@@ -85,8 +85,8 @@ impl Entry {
 
 pub(super) fn run(args: &Map, out: &mut Out) -> anyhow::Result<u8> {
     let view = match args.layer {
-        true => opening::layer_view(&args.view, &args.reading, &args.allow)?,
-        false => opening::view(&args.view, &args.reading, &args.allow)?,
+        true => opening::layer_view(&args.view, &args.reading, &args.allow, out)?,
+        false => opening::view(&args.view, &args.reading, &args.allow, out)?,
     };
     if args.json {
         let mut first = true;

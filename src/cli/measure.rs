@@ -13,7 +13,7 @@ use crate::units::{align_down, align_up, div_up};
 
 pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<u8> {
     let view = match &args.view {
-        Some(text) => Some(opening::view(text, &args.reading, &args.allow)?),
+        Some(text) => Some(opening::view(text, &args.reading, &args.allow, out)?),
         None => None,
     };
     let size = match (&view, args.size) {

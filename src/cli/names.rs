@@ -10,7 +10,7 @@ use crate::text::Shown;
 use crate::{forest, plan};
 
 pub(super) fn overlay(args: &Overlay, out: &mut Out) -> anyhow::Result<u8> {
-    let (image, gate, forest) = opening::herd(&args.image, &args.allow)?;
+    let (image, gate, forest) = opening::herd(&args.image, None, &args.allow)?;
     let new = new_name(&args.new)?;
     let plan = plan::overlay(&forest, &image, args.backing_format, &new, gate)?;
     change::run(plan, &args.changing, out)
@@ -23,7 +23,7 @@ pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
         let what = format!("is not there, and {new} is: it may have been renamed already");
         return Err(Error::new(Kind::NotFound, what).at(&args.image).into());
     }
-    let (image, gate, forest) = opening::herd(&args.image, &args.allow)?;
+    let (image, gate, forest) = opening::herd(&args.image, args.known.format, &args.allow)?;
     let plan = plan::rename(&forest, &image, &new_name(&args.new)?, gate)?;
     change::run(plan, &args.changing, out)
 }

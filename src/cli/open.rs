@@ -9,7 +9,7 @@ use crate::{forest, tui};
 
 pub(super) fn run(paths: &[PathBuf], read_only: bool, allow: &Allow, out: &mut Out) -> anyhow::Result<u8> {
     if !tui::usable() {
-        let forest = opening::forest(paths, allow, false)?;
+        let forest = opening::forest(paths, allow, false, out)?;
         out.lines(forest::text(&forest, out.ascii))?;
         return Ok(exit::DONE);
     }

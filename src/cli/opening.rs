@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Allow, Reading};
+use super::out::Out;
 use crate::chain::{Chain, Gate, Opener, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{self, Forest, Node, ScanOptions};
@@ -20,9 +21,23 @@ pub(super) fn gate<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allow: &A
 }
 
 /// The view a user wrote, through its whole chain, under read locks.
-pub(super) fn view(text: &OsStr, reading: &Reading, allow: &Allow) -> Result<View> {
+pub(super) fn view(text: &OsStr, reading: &Reading, allow: &Allow, out: &Out) -> Result<View> {
     let spec = ViewSpec::parse(text);
-    opener(&spec.path, reading, allow).open_view(&spec)
+    let view = opener(&spec.path, reading, allow).open_view(&spec)?;
+    told(&view, reading, out);
+    Ok(view)
+}
+
+fn told(view: &View, reading: &Reading, out: &Out) {
+    for layer in view.layers() {
+        out.note(opened(&layer.path, layer.image.format(), !reading.force_share));
+        layer.data.iter().for_each(|data| out.note(format!("opened {}: its data", Shown::path(data))));
+    }
+}
+
+pub(super) fn opened(path: &Path, format: Format, locked: bool) -> String {
+    let lock = if locked { "under a read lock" } else { "without a lock" };
+    format!("opened {} as {format}, {lock}", Shown::path(path))
 }
 
 fn opener(path: &Path, reading: &Reading, allow: &Allow) -> Opener {
@@ -31,32 +46,41 @@ fn opener(path: &Path, reading: &Reading, allow: &Allow) -> Opener {
 }
 
 /// The view a user wrote, of this one image without its backing files.
-pub(super) fn layer_view(text: &OsStr, reading: &Reading, allow: &Allow) -> Result<View> {
+pub(super) fn layer_view(text: &OsStr, reading: &Reading, allow: &Allow, out: &Out) -> Result<View> {
     let spec = ViewSpec::parse(text);
     let layer = opener(&spec.path, reading, allow).layer(&spec.path, reading.format)?;
     let chain = Chain::from_layers(vec![layer]);
     let state = chain.find_state(&spec.state)?;
-    Ok(chain.view(state))
+    let view = chain.view(state);
+    told(&view, reading, out);
+    Ok(view)
 }
 
 /// This one file, under a read lock unless the user waived it.
-pub(super) fn locked(path: &Path, reading: &Reading) -> Result<(Arc<dyn Image>, Option<Lock>)> {
+pub(super) fn locked(path: &Path, reading: &Reading, out: &Out) -> Result<(Arc<dyn Image>, Option<Lock>)> {
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let lock = match reading.force_share {
         true => None,
         false => Some(Lock::acquire(file.clone(), Access::Read)?),
     };
-    Ok((image::open(file, reading.format)?, lock))
+    let image = image::open(file, reading.format)?;
+    out.note(opened(path, image.format(), lock.is_some()));
+    Ok((image, lock))
 }
 
 /// This one file without a lock: only for what its header says.
-pub(super) fn header(path: &Path, format: Option<Format>) -> Result<Arc<dyn Image>> {
-    image::open(Arc::new(RealFile::open(path, false)?), format)
+pub(super) fn header(path: &Path, format: Option<Format>, out: &Out) -> Result<Arc<dyn Image>> {
+    let image = image::open(Arc::new(RealFile::open(path, false)?), format)?;
+    out.note(opened(path, image.format(), false));
+    Ok(image)
 }
 
 /// What a plan for `image` needs: its absolute path, the gate, and the forest of everything that may
 /// read through it: all in its folder, and in whatever the user allowed.
-pub(super) fn herd(image: &Path, allow: &Allow) -> Result<(PathBuf, Gate, Forest)> {
+///
+/// A format that the user gave and the forest does not agree to is refused: what is to be read as raw
+/// must never be taken for what a guest wrote into it.
+pub(super) fn herd(image: &Path, format: Option<Format>, allow: &Allow) -> Result<(PathBuf, Gate, Forest)> {
     let image = forest::absolute(image)?;
     let gate = gate([&image], allow);
     let mut paths = vec![image.parent().unwrap_or(Path::new("/")).to_path_buf()];
@@ -73,15 +97,25 @@ pub(super) fn herd(image: &Path, allow: &Allow) -> Result<(PathBuf, Gate, Forest
         paths.push(image.clone());
         forest = forest::scan(&paths, &options)?;
     }
+    let seen = forest.find(&image).and_then(|id| forest.get(id)?.format);
+    if let (Some(wanted), Some(seen)) = (format, seen)
+        && wanted != seen
+    {
+        let what = format!("is {seen} by its first bytes, and {wanted} was asked for");
+        return Err(Error::unsupported(what).at(&image));
+    }
     Ok((image, gate, forest))
 }
 
 /// The forest of these paths, or of the current folder.
-pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool) -> Result<Forest> {
+pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool, out: &Out) -> Result<Forest> {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here[..] } else { paths };
     for path in paths {
         std::fs::metadata(path).map_err(|e| Error::io("cannot find", e).at(path))?;
     }
-    forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space })
+    let forest = forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space })?;
+    let roots: Vec<_> = forest.roots.iter().map(|root| Shown::path(root).into_string()).collect();
+    out.note(format!("looked through {}: {} images", roots.join(", "), forest.nodes.len()));
+    Ok(forest)
 }

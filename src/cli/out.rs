@@ -3,9 +3,10 @@
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::args::Global;
-use super::values::When;
+use super::values::{Watch, When};
 
 /// Where a command writes, and what the user said about looks.
 pub(super) struct Out {
@@ -16,6 +17,17 @@ pub(super) struct Out {
     pub(super) quiet: bool,
     /// With colours.
     pub(super) color: bool,
+    /// How what is done is told.
+    pub(super) notes: Notes,
+}
+
+/// Whether, and how, standard error says what is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notes {
+    No,
+    Lines,
+    /// Objects, among those that show progress.
+    Json,
 }
 
 impl Out {
@@ -36,7 +48,26 @@ impl Out {
             ascii: global.ascii,
             quiet: global.quiet,
             color,
+            notes: if global.verbose { Notes::Lines } else { Notes::No },
         }
+    }
+
+    /// From here on what is done goes where progress goes as `watch` says.
+    pub(super) fn notes_beside(&mut self, watch: Watch) {
+        if self.notes == Notes::Lines && watch == Watch::Json {
+            self.notes = Notes::Json;
+        }
+    }
+
+    /// One line about what was done, if it was asked for. Whatever is untrusted in it must have been
+    /// escaped. Standard error may be closed.
+    pub(super) fn note(&self, line: impl AsRef<str>) {
+        let mut stderr = io::stderr();
+        let _ = match self.notes {
+            Notes::No => Ok(()),
+            Notes::Lines => writeln!(stderr, "{}", line.as_ref()),
+            Notes::Json => writeln!(stderr, "{}", json!({ "note": line.as_ref() })),
+        };
     }
 
     /// One line. Whatever is untrusted in it must have been escaped.

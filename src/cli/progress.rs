@@ -9,6 +9,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::exit::Stopped;
+use super::out::{Notes, Out};
 use super::values::Watch;
 use crate::error::Kind;
 use crate::job::{Job, Phase, Report, Snapshot};
@@ -21,21 +22,23 @@ const BAR: usize = 24;
 
 /// Waits for the end of `job`, showing how far it is. SIGINT and SIGTERM ask it to stop; it then
 /// ends with what it left.
-pub(super) fn watch(job: Job, how: Watch, ascii: bool) -> anyhow::Result<Report> {
+pub(super) fn watch(job: Job, how: Watch, out: &Out) -> anyhow::Result<Report> {
     let signal = Arc::new(AtomicUsize::new(0));
     for number in [SIGINT, SIGTERM] {
         signal_hook::flag::register_usize(number, signal.clone(), number as usize)?;
     }
-    let mut show = Display::new(how, ascii);
+    let mut show = Display::new(how, out.ascii);
     let mut stopping = false;
     while !job.is_finished() {
         if !stopping && signal.load(Ordering::Relaxed) != 0 {
             stopping = true;
             job.cancel();
         }
+        show.tell(&job.take_notes(), out);
         show.update(&job.progress());
         std::thread::sleep(LOOK);
     }
+    show.tell(&job.take_notes(), out);
     show.finish(&job.progress());
     job.wait().map_err(|error| {
         let number = signal.load(Ordering::Relaxed) as u8;
@@ -61,6 +64,18 @@ impl Display {
             how => how,
         };
         Self { how, ascii, last: None }
+    }
+
+    /// Above the bar, which is drawn again below it.
+    fn tell(&mut self, notes: &[String], out: &Out) {
+        if notes.is_empty() || out.notes == Notes::No {
+            return;
+        }
+        if self.how == Watch::Bar {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            self.last = None;
+        }
+        notes.iter().for_each(|note| out.note(note));
     }
 
     fn update(&mut self, now: &Snapshot) {

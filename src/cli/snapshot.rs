@@ -6,11 +6,12 @@ use super::args::{How, Snapshot, SnapshotAction};
 use super::out::Out;
 use super::{change, exit, opening, snapshots};
 use crate::chain::StateSpec;
+use crate::image::Format;
 use crate::plan::{self, SnapshotRequest};
 
 pub(super) fn run(args: &Snapshot, out: &mut Out) -> anyhow::Result<u8> {
     match &args.action {
-        SnapshotAction::List { image, json } => list(image, *json, out),
+        SnapshotAction::List { image, json, format } => list(image, *format, *json, out),
         SnapshotAction::Create { image, name, how } => {
             alter(image, &SnapshotRequest::Create { name: name.clone() }, how, out)
         }
@@ -26,8 +27,8 @@ pub(super) fn run(args: &Snapshot, out: &mut Out) -> anyhow::Result<u8> {
     }
 }
 
-fn list(image: &Path, json: bool, out: &mut Out) -> anyhow::Result<u8> {
-    let image = opening::header(image, None)?;
+fn list(image: &Path, format: Option<Format>, json: bool, out: &mut Out) -> anyhow::Result<u8> {
+    let image = opening::header(image, format, out)?;
     match json {
         true => out.json(&snapshots::as_json(image.snapshots()))?,
         false if image.snapshots().is_empty() && !out.quiet => out.line("no internal snapshots")?,
@@ -37,7 +38,7 @@ fn list(image: &Path, json: bool, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 fn alter(image: &Path, request: &SnapshotRequest, how: &How, out: &mut Out) -> anyhow::Result<u8> {
-    let (image, gate, forest) = opening::herd(image, &how.allow)?;
+    let (image, gate, forest) = opening::herd(image, how.known.format, &how.allow)?;
     let plan = plan::snapshot(&forest, &image, request, gate)?;
     change::run(plan, &how.changing, out)
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::image;
 use crate::plan::Plan;
 use crate::storage::{Access, File, Lock, RealFile, Stamp};
+use crate::text::Shown;
 
 /// Open files by path, images with their data files.
 pub(super) struct Files {
@@ -18,13 +20,15 @@ pub(super) struct Files {
 impl Files {
     /// Opens and locks every file, those that change for writing, then makes sure that each is
     /// still what the plan was made for. On failure everything is let go again.
-    pub(super) fn lock(plan: &Plan) -> Result<Self> {
+    pub(super) fn lock(plan: &Plan, progress: &Progress) -> Result<Self> {
         let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
         let mut locks = Vec::new();
         for state in &plan.files {
             let file: Arc<dyn File> = Arc::new(RealFile::open(&state.path, state.changes)?);
             let access = if state.changes { Access::Write } else { Access::Read };
             locks.push(Lock::acquire(file.clone(), access)?);
+            let what = if state.changes { "changing" } else { "reading" };
+            progress.note(format!("locked {} for {what}", Shown::path(&state.path)));
             // The data file of an image comes before it.
             let data = state.data.as_ref().and_then(|data| open.get(data));
             let data = data.map(|known| known.image.clone());

@@ -89,6 +89,11 @@ impl Job {
         self.progress.snapshot()
     }
 
+    /// What it did since the last call: files locked, steps begun. A line each, safe to print.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.progress.take_notes()
+    }
+
     /// Asks it to stop at the next safe point; every view stays as it was, or as the plan says.
     pub fn cancel(&self) {
         self.progress.cancel();
@@ -122,6 +127,7 @@ fn work(plan: &Plan, progress: &Progress, options: &Options) -> Result<Report> {
         let mut run = steps::Run::prepare(plan, progress, options)?;
         for (index, step) in plan.steps.iter().enumerate() {
             progress.at_step(index);
+            progress.note(format!("step {} of {}: {}", index + 1, plan.steps.len(), step.describe()));
             run.step(step)?;
         }
         Ok(run.report())

@@ -101,6 +101,8 @@ pub struct Progress {
     total: u64,
     cancel: AtomicBool,
     over: Mutex<Option<Duration>>,
+    /// What was done since somebody last asked; a few lines a job.
+    notes: Mutex<Vec<String>>,
 }
 
 impl Progress {
@@ -115,6 +117,7 @@ impl Progress {
             total,
             cancel: AtomicBool::new(false),
             over: Mutex::new(None),
+            notes: Mutex::new(Vec::new()),
         }
     }
 
@@ -148,6 +151,15 @@ impl Progress {
         if phase == Phase::Done {
             self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(self.started.elapsed());
         }
+    }
+
+    /// What was done since the last call, a line each, safe to print.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn note(&self, line: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
     pub(crate) fn at_step(&self, step: usize) {

@@ -1,6 +1,6 @@
-//! Power cuts at chosen system calls: a run is killed right before its first, second, third ... write,
-//! sync, new name or removed name. Between two of those nothing on the disk changes, so together they
-//! are every moment there is.
+//! Runs that are killed right before their first, second, third ... write, sync, new name or removed name.
+//! Between two of those no file and no folder changes, so together they are every moment there is. (What
+//! a power cut leaves of writes that no sync has followed yet is the matter of `tests/engine.rs`.)
 //!
 //! After each: what the plan does not name reads as before, the check finds nothing but leaks, and the
 //! same command does what it was asked for.
@@ -22,7 +22,7 @@ const CALLS: &str = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?fallocate,?ftr
     ?sync_file_range,?copy_file_range,?sendfile,?splice,?rename,?renameat,?renameat2,?link,?linkat,?unlink,\
     ?unlinkat,?mkdir,?mkdirat";
 /// Moments of a trial in the default run.
-const SOME: usize = 7;
+const SOME: usize = 6;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
