@@ -22,7 +22,7 @@ const CALLS: &str = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?fallocate,?ftr
     ?sync_file_range,?copy_file_range,?sendfile,?splice,?rename,?renameat,?renameat2,?link,?linkat,?unlink,\
     ?unlinkat,?mkdir,?mkdirat";
 /// Moments of a trial in the default run.
-const SOME: usize = 6;
+const SOME: usize = 5;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
