@@ -4,7 +4,7 @@
 use crate::build::Bytes;
 use crate::case::{Case, Verdict, case, corrupt, refused, scene, sound, unreadable};
 use crate::extensions::{bitmap, with_bitmaps};
-use crate::qcow2::{COPIED, SIZE, at, entry, l1, v3, with_snapshot};
+use crate::qcow2::{BITS, COPIED, SIZE, at, entry, l1, v3, with_snapshot};
 use crate::qed;
 
 const MIB: u64 = 1 << 20;
@@ -52,8 +52,20 @@ pub(crate) fn cases() -> Vec<Case> {
         scene("bomb/65535_bitmaps_of_one_table", corrupt("bitmap tables overlap"), &[], |stage| {
             stage.put("x.img", &many_bitmaps(1 << 17))
         }),
-        scene("bomb/bitmap_of_4_million_far_clusters", corrupt("references"), &[], |stage| {
-            stage.put("x.img", &far_bitmap())
+        scene("bomb/bitmaps_of_4_million_far_clusters", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &far_bitmaps(12, 32))
+        }),
+        scene("bomb/bitmaps_of_4_million_far_small_clusters", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &far_bitmaps(9, 4).be64(24, 32 << 10))
+        }),
+        scene("bomb/65535_bitmap_tables_in_holes", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &bitmap_tables_in_holes())
+        }),
+        scene("bomb/131072_far_l2_tables", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &small_clusters(1 << 17).words(64 * MIB, far(1 << 17, 128 * MIB)))
+        }),
+        scene("bomb/l2_tables_of_4_million_far_clusters", corrupt("COPIED"), &[], |stage| {
+            stage.put("x.img", &far_data())
         }),
         case("bomb/refcount_block_of_16_million_bits", bits(), sound().check(3, "references")),
         case("bomb/file_of_8_tib", v3().sparse(8 << 40), sound()),
@@ -124,12 +136,47 @@ fn many_bitmaps(entries: u32) -> Bytes {
     )
 }
 
-/// One bitmap whose data lies all over a file of 8 TiB.
-fn far_bitmap() -> Bytes {
-    let one = bitmap(64 * MIB, 4 << 20, 2, b"b0");
-    with_bitmaps(1, one.len() as u64, at(8), &one)
-        .words(64 * MIB, (1..=4 << 20).map(|i| i << 21))
+/// Bitmaps, as large as they can be and 4 million clusters together, whose data lies all over a file of
+/// 8 TiB.
+fn far_bitmaps(bits: u32, count: u32) -> Bytes {
+    let entries = (512 << 20) >> bits;
+    let place = |i: u32| 64 * MIB + u64::from(i * entries) * 8;
+    let list: Vec<u8> =
+        (0..count).flat_map(|i| bitmap(place(i), entries, 2, format!("b{i:02}").as_bytes())).collect();
+    with_bitmaps(count, list.len() as u64, at(8), &list)
+        .be32(20, bits)
+        .words(64 * MIB, far(u64::from(count * entries), 0))
         .sparse((8 << 40) + 2 * MIB)
+}
+
+/// As many bitmaps as there can be, each with a table of its own without an entry.
+fn bitmap_tables_in_holes() -> Bytes {
+    let list: Vec<u8> = (0..65535)
+        .flat_map(|i| bitmap(64 * MIB + (i << 20), (512 << 20) >> BITS, 2, format!("b{i}").as_bytes()))
+        .collect();
+    with_bitmaps(65535, list.len() as u64, 16 * MIB, &[]).put(16 * MIB, &list).sparse(1 << 37)
+}
+
+/// Words that refer to every second MiB of a file.
+fn far(count: u64, more: u64) -> impl Iterator<Item = u64> {
+    (1..=count).map(move |i| ((i << 21) + more) | COPIED)
+}
+
+/// Clusters of 512 bytes in a file of 8 TiB, and an L1 table of this many entries at 64 MiB.
+fn small_clusters(l1: u32) -> Bytes {
+    v3().be32(20, 9)
+        .be64(24, u64::from(l1) << 15)
+        .be32(36, l1)
+        .be64(40, 64 * MIB)
+        .sparse((8 << 40) + 256 * MIB)
+}
+
+/// L2 tables side by side, each entry with a cluster far from that of any other, and in no order.
+fn far_data() -> Bytes {
+    let clusters: Vec<u64> = far(4 << 20, MIB).collect();
+    small_clusters(1 << 16)
+        .words(64 * MIB, (0..1 << 16).map(|i| 128 * MIB + i * 512))
+        .words(128 * MIB, (0..clusters.len()).map(|i| clusters[i * 40_503 % clusters.len()]))
 }
 
 /// Refcounts of one bit, in blocks of 2 MiB full of ones.

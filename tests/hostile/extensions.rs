@@ -2,7 +2,7 @@
 
 use crate::build::Bytes;
 use crate::case::{Case, Verdict, case, corrupt, refused, scene, sound};
-use crate::qcow2::{CLUSTER, COMPRESSED, COPIED, Qcow2, at, l2, rc};
+use crate::qcow2::{BITS, CLUSTER, COMPRESSED, COPIED, Qcow2, at, l2, rc};
 
 const FORMAT: u32 = 0xe279_2aca;
 const FEATURES: u32 = 0x6803_f857;
@@ -120,6 +120,16 @@ fn bitmaps() -> Vec<Case> {
             "bitmap/directory_over_data",
             with_bitmaps(1, len, at(8), &good).be64(crate::qcow2::l2(0), at(8) | 1 << 63),
             Verdict { check: (2, "references"), commit: (13, "damaged"), ..kept },
+        ),
+        case(
+            "bitmap/table_of_a_word_more_than_qemu_has",
+            with_bitmaps(1, len, at(8), &bitmap(at(9), (512 << 20 >> BITS) + 1, 2, b"b0")).sparse(1 << 30),
+            bad("bitmap directory entry 0"),
+        ),
+        case(
+            "bitmap/largest_table",
+            with_bitmaps(1, len, at(8), &bitmap(at(9), 512 << 20 >> BITS, 2, b"b0")).sparse(1 << 30),
+            Verdict { commit: (13, ""), ..corrupt("references") }.info(0, "b0"),
         ),
         case(
             "bitmap/table_huge",

@@ -14,7 +14,10 @@ use crate::units::align_up;
 
 const MAX_BITMAPS: u32 = 65535;
 const MAX_DIRECTORY: u64 = 64 << 20;
-const MAX_TABLE: u64 = 64 << 20;
+/// QEMU's limit for the data of one bitmap, were all of it there.
+const MAX_DATA: u64 = 512 << 20;
+/// Bytes of a table that are read at once.
+const PIECE: u64 = 1 << 20;
 /// QEMU's limit.
 const MAX_NAME: usize = 1023;
 const FIXED: usize = 24;
@@ -73,7 +76,8 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         let name = entry.get(name_at..name_at + name_len).filter(|_| name_len <= MAX_NAME);
         let name = name.ok_or_else(bad)?;
         let bytes = u64::from(entries) * 8;
-        if bytes > MAX_TABLE || table.saturating_add(bytes) > len.saturating_add(image.header.cluster_size())
+        if u64::from(entries) > MAX_DATA >> image.header.cluster_bits
+            || table.saturating_add(bytes) > len.saturating_add(image.header.cluster_size())
         {
             return Err(bad());
         }
@@ -92,9 +96,28 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
 }
 
 impl Bitmap {
-    /// Its table; see [`cluster`] for what an entry means.
-    pub(super) fn clusters(&self, image: &Qcow2) -> Result<Vec<u64>> {
-        read_words(&*image.file, self.table.0, (self.table.1 / 8) as usize)
+    /// Visits the host clusters that its table refers to. What lies in holes costs nothing.
+    pub(super) fn each_cluster(&self, image: &Qcow2, mut visit: impl FnMut(u64) -> Result<()>) -> Result<()> {
+        let (mut at, end) = (self.table.0, self.table.0.saturating_add(self.table.1));
+        while at < end {
+            let Some(data) = image.file.data_range(at)? else { break };
+            // A word may begin in front of the data.
+            let start = data.start.max(at);
+            at = start - (start - self.table.0) % 8;
+            if at >= end {
+                break;
+            }
+            let words = PIECE.min(data.end.min(end).saturating_sub(at)).div_ceil(8);
+            for entry in read_words(&*image.file, at, words as usize)? {
+                // Bits 9 to 55 are the offset; bit 0 alone means all ones or all zeros.
+                match entry & 0x00ff_ffff_ffff_fe00 {
+                    0 => {}
+                    offset => visit(offset)?,
+                }
+            }
+            at += words * 8;
+        }
+        Ok(())
     }
 }
 
@@ -103,19 +126,18 @@ impl Writer {
     pub(super) fn drop_bitmaps(&mut self) -> Result<()> {
         let bitmaps = read(&self.image)?;
         for bitmap in &bitmaps.list {
-            for offset in bitmap.clusters(&self.image)?.iter().filter_map(|e| cluster(*e)) {
+            let mut clusters = Vec::new();
+            bitmap.each_cluster(&self.image, |offset| {
+                clusters.push(offset);
+                Ok(())
+            })?;
+            for offset in clusters {
                 self.drop_range(offset, self.cluster_size())?;
             }
             self.drop_range(bitmap.table.0, bitmap.table.1)?;
         }
         self.drop_range(bitmaps.directory.0, bitmaps.directory.1)
     }
-}
-
-/// The host cluster that a table entry refers to. Bits 9 to 55 are the offset; bit 0 alone means all
-/// ones or all zeros.
-pub(super) fn cluster(entry: u64) -> Option<u64> {
-    Some(entry & 0x00ff_ffff_ffff_fe00).filter(|offset| *offset != 0)
 }
 
 fn be32(b: &[u8], at: usize) -> Option<u32> {

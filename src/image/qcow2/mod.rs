@@ -11,7 +11,9 @@
 //! | `external` | data in a file of its own |
 //! | `compression` | compressed clusters |
 //! | `refcounts` | the refcount table and its blocks |
+//! | `scattered` | counted clusters that lie alone |
 //! | `singles` | which clusters have a recorded refcount of 1 |
+//! | `visits` | the L2 tables of all states, each once |
 //! | `walk` | counting every reference |
 //! | `counts`, `chunk` | the counts, in little memory |
 //! | `runs` | neighbours in an L2 table, seen at once |
@@ -58,6 +60,7 @@ mod refupdate;
 mod relink;
 mod repair;
 mod runs;
+mod scattered;
 mod singles;
 mod snapshots;
 mod space;
@@ -65,6 +68,7 @@ mod tables;
 mod take;
 mod target;
 mod trees;
+mod visits;
 mod walk;
 mod writer;
 

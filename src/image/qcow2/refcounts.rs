@@ -63,6 +63,12 @@ impl Block {
     /// Whether the counters from `first` on are exactly these (none of them [`u16::MAX`]).
     pub(super) fn matches(&self, first: u64, counts: Group<'_>) -> bool {
         match counts {
+            Group::Bits(u64::MAX) if self.order == 4 => {
+                self.bytes.get(first as usize * 2..).is_some_and(|rest| rest.starts_with(&ONES))
+            }
+            Group::Bits(bits) => {
+                self.are(first, &std::array::from_fn::<u8, 64, _>(|i| (bits >> i & 1) as u8))
+            }
             Group::Small(counts) => self.are(first, counts),
             Group::Large(counts) => !counts.contains(&u16::MAX) && self.are(first, counts),
         }

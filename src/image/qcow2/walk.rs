@@ -3,7 +3,8 @@
 //! Each L2 table is read once however many states share it, so the work is bounded by the file
 //! and not by what hostile tables claim. The tables are shared out among all cores.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::ops::Range;
 
 use super::counts::Counts;
 use super::entry::{COPIED, Entry, l2_offset};
@@ -13,28 +14,14 @@ use super::refcounts::Refcounts;
 use super::runs::{DataRun, data_run};
 use super::singles::Singles;
 use super::tables::L2;
+use super::visits::{Batch, Visit};
 use super::{bitmaps, external};
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};
-use crate::storage::is_hole;
+use crate::storage::File;
 
 /// Far more than any key material takes.
 const MAX_CRYPTO_HEADER: u64 = 64 << 20;
-
-/// Counters, of a byte at least, that all threads together may have.
-const MAX_COUNTS: u64 = 48 << 20;
-
-/// An L2 table to visit.
-#[derive(Clone, Copy)]
-struct Visit {
-    offset: u64,
-    /// How many L1 entries, of all states, point at it.
-    paths: u64,
-    /// Whether the active state is one of them.
-    active: bool,
-    /// Where the first path puts it on the virtual disk.
-    guest: u64,
-}
 
 /// What a walk found: the counts, and what was wrong on the way.
 pub(super) struct Walked {
@@ -44,53 +31,25 @@ pub(super) struct Walked {
     pub(super) copied: u64,
     /// Where the next data cluster of this table is expected. QEMU counts fragments table by table.
     next: Option<u64>,
+    /// Whether a walk before this one has said all but what needs the counts.
+    silent: bool,
 }
 
-/// Walks an image. The refcounts that come with the result are without blocks that cannot be.
-pub(super) fn walk(image: &Qcow2) -> Result<(Walked, Refcounts)> {
-    let mut out = Walked::new();
-    let len = image.file.len()?;
-    out.fixed(image, len)?;
-    let visits = out.tables(image, len);
+/// Walks an image and counts all of it, however much that is. The refcounts that come with the result
+/// are without blocks that cannot be.
+pub(super) fn walk_all(image: &Qcow2) -> Result<(Walked, Refcounts)> {
     let mut refcounts = Refcounts::open(&image.file, &image.header)?;
-    let threads = threads(visits.len(), len >> image.header.cluster_bits);
-    let share = visits.len().div_ceil(threads).max(1);
-    let parts: Vec<Result<Walked>> = std::thread::scope(|scope| {
-        if threads == 1 {
-            return vec![walk_tables(image, len, &visits, &refcounts)];
-        }
-        let walkers: Vec<_> = visits
-            .chunks(share)
-            .map(|part| scope.spawn(|| walk_tables(image, len, part, &refcounts)))
-            .collect();
-        walkers
-            .into_iter()
-            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    for part in parts {
-        out.merge(part?);
-    }
-    out.blocks(image, len, &mut refcounts);
-    Ok((out, refcounts))
+    let mut walked = Walked::new(Counts::new(0, usize::MAX));
+    walked.walk(image, &mut refcounts)?;
+    Ok((walked, refcounts))
 }
 
-/// How many threads are worth their start, and the memory that all of them may need to count all
-/// clusters of a fragmented file.
-fn threads(tables: usize, clusters: u64) -> usize {
+/// How many threads are worth their start, and the memory that each may need to count all clusters of
+/// a fragmented file. Two that have to go over it twice are as good as one.
+fn threads(tables: usize, clusters: u64, budget: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let affordable = usize::try_from(MAX_COUNTS / clusters.max(1)).unwrap_or(usize::MAX);
-    cores.min(tables.div_ceil(64)).min(affordable).max(1)
-}
-
-fn walk_tables(image: &Qcow2, len: u64, visits: &[Visit], refcounts: &Refcounts) -> Result<Walked> {
-    let mut out = Walked::new();
-    let mut recorded = Recorded { refcounts, singles: Singles::new(&image.header) };
-    let mut table = L2::empty(&image.header);
-    for visit in visits {
-        out.table(image, len, *visit, &mut table, &mut recorded)?;
-    }
-    Ok(out)
+    let needed = usize::try_from(clusters / 8).unwrap_or(usize::MAX).max(1);
+    cores.min(tables.div_ceil(64)).min((budget / needed).max(2)).max(1)
 }
 
 /// The refcounts in the file, and what one walker knows of them.
@@ -100,12 +59,92 @@ struct Recorded<'a> {
 }
 
 impl Walked {
-    fn new() -> Self {
-        Self { counts: Counts::default(), report: CheckReport::default(), copied: 0, next: None }
+    pub(super) fn new(counts: Counts) -> Self {
+        Self { counts, report: CheckReport::default(), copied: 0, next: None, silent: false }
     }
 
+    /// Makes ready to count what the window was too small for.
+    pub(super) fn again(&mut self, budget: usize) {
+        self.counts = Counts::new(self.counts.window().end, budget);
+        self.silent = true;
+    }
+
+    /// Walks an image. Blocks that cannot be are taken out of `refcounts`.
+    pub(super) fn walk(&mut self, image: &Qcow2, refcounts: &mut Refcounts) -> Result<()> {
+        let len = image.file.len()?;
+        self.fixed(image, len)?;
+        let mut batch = Some(Batch::default());
+        while let Some(mut some) = batch {
+            self.states(image, len, &mut some);
+            self.tables(image, len, &some.take(), refcounts)?;
+            batch = some.rest();
+        }
+        self.counts.settle();
+        self.blocks(image, len, refcounts);
+        self.counts.settle();
+        Ok(())
+    }
+
+    /// Shares out L2 tables among threads.
+    fn tables(&mut self, image: &Qcow2, len: u64, visits: &[Visit], refcounts: &Refcounts) -> Result<()> {
+        let budget = self.counts.budget();
+        let threads = threads(visits.len(), len >> image.header.cluster_bits, budget);
+        let start = self.counts.window().start;
+        let some = |visits: &[Visit]| {
+            let mut part = Self::new(Counts::new(start, budget / threads));
+            part.silent = self.silent;
+            part.some_tables(image, len, visits, refcounts)?;
+            Ok(part)
+        };
+        let parts: Vec<Result<Self>> = std::thread::scope(|scope| {
+            let share = visits.len().div_ceil(threads).max(1);
+            if threads == 1 {
+                return vec![some(visits)];
+            }
+            let walkers: Vec<_> = visits.chunks(share).map(|part| scope.spawn(|| some(part))).collect();
+            walkers
+                .into_iter()
+                .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        for part in parts {
+            self.merge(part?);
+        }
+        Ok(())
+    }
+
+    fn some_tables(
+        &mut self,
+        image: &Qcow2,
+        len: u64,
+        visits: &[Visit],
+        refcounts: &Refcounts,
+    ) -> Result<()> {
+        let mut recorded = Recorded { refcounts, singles: Singles::new(&image.header) };
+        let mut table = L2::empty(&image.header);
+        let mut holes = Holes::default();
+        for visit in visits {
+            let bytes = image.header.cluster_size();
+            if self.count(image, len, visit.offset, bytes, visit.paths, "L2 table")
+                // A hole maps nothing.
+                && !holes.have(&*image.file, visit.offset, bytes)?
+            {
+                self.table(image, len, *visit, &mut table, &mut recorded);
+            }
+        }
+        self.counts.settle();
+        Ok(())
+    }
+
+    /// Reports what is wrong whatever is counted.
     fn corrupt(&mut self, offset: u64, message: impl Into<String>) {
-        self.report.add(Severity::Corruption, offset, message);
+        self.corrupt_with(offset, || message.into());
+    }
+
+    fn corrupt_with(&mut self, offset: u64, message: impl FnOnce() -> String) {
+        if !self.silent {
+            self.report.add_with(Severity::Corruption, offset, message);
+        }
     }
 
     /// Counts references to every cluster of a host range; `false` when it leaves the file.
@@ -113,9 +152,7 @@ impl Walked {
         let Some(last) = len.checked_sub(1).map(|n| offset.saturating_add(n)) else { return true };
         // The last cluster of a file need not be written out in full.
         if last.saturating_add(1).saturating_sub(file_len) >= image.header.cluster_size() {
-            self.report.add_with(Severity::Corruption, offset, || {
-                format!("{what} reaches beyond the end of the file")
-            });
+            self.corrupt_with(offset, || format!("{what} reaches beyond the end of the file"));
             return false;
         }
         let bits = image.header.cluster_bits;
@@ -158,19 +195,18 @@ impl Walked {
                 break;
             }
             self.count(image, len, table, bytes, 1, "bitmap table");
-            for offset in bitmap.clusters(image)?.iter().filter_map(|e| bitmaps::cluster(*e)) {
+            bitmap.each_cluster(image, |offset| {
                 self.count(image, len, offset, header.cluster_size(), 1, "bitmap data");
-            }
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
-    /// Counts the L1 tables and lists the L2 tables behind them: those of the active state first
-    /// and in guest order.
-    fn tables(&mut self, image: &Qcow2, len: u64) -> Vec<Visit> {
+    /// Lists the L2 tables behind all L1 tables; counts those with the first batch.
+    fn states(&mut self, image: &Qcow2, len: u64, batch: &mut Batch) {
         let header = &image.header;
-        let mut visits: Vec<Visit> = Vec::new();
-        let mut known: HashMap<u64, usize> = HashMap::new();
+        let first = batch.is_first();
         let mut l1_bytes: u64 = 0;
         let mut seen_l1 = HashSet::new();
         for state in image.states() {
@@ -180,63 +216,40 @@ impl Walked {
             if l1_bytes > len.saturating_add(header.cluster_size())
                 || !seen_l1.insert(place.offset) && place.entries > 0
             {
-                self.corrupt(place.offset, "L1 tables overlap");
+                if first {
+                    self.corrupt(place.offset, "L1 tables overlap");
+                }
                 continue;
             }
             let l1 = match image.l1(state) {
                 Ok(l1) => l1,
                 Err(e) => {
-                    self.corrupt(place.offset, e.sentence().to_owned());
+                    if first {
+                        self.corrupt(place.offset, e.sentence().to_owned());
+                    }
                     continue;
                 }
             };
-            self.count(image, len, place.offset, l1.len() as u64 * 8, 1, "L1 table");
+            if first {
+                self.count(image, len, place.offset, l1.len() as u64 * 8, 1, "L1 table");
+            }
             for (index, entry) in l1.used() {
-                let offset = match l2_offset(header, entry) {
-                    Ok(None) => continue,
-                    Ok(Some(offset)) => offset,
-                    Err(e) => {
+                match l2_offset(header, entry) {
+                    Ok(Some(offset)) => batch.add(offset, index, state == State::Active),
+                    Err(e) if first => {
                         self.corrupt(place.offset + index as u64 * 8, e.sentence().to_owned());
-                        continue;
                     }
-                };
-                let active = state == State::Active;
-                match known.get(&offset) {
-                    Some(at) => {
-                        visits[*at].paths += 1;
-                        visits[*at].active |= active;
-                    }
-                    None => {
-                        known.insert(offset, visits.len());
-                        let guest = (index as u64).saturating_mul(header.l2_coverage());
-                        visits.push(Visit { offset, paths: 1, active, guest });
-                    }
+                    _ => {}
                 }
             }
         }
-        visits
     }
 
-    /// Counts one L2 table and what it points at, and judges its COPIED flags.
-    fn table(
-        &mut self,
-        image: &Qcow2,
-        len: u64,
-        visit: Visit,
-        table: &mut L2,
-        recorded: &mut Recorded<'_>,
-    ) -> Result<()> {
+    /// Counts what one L2 table points at, and judges its COPIED flags.
+    fn table(&mut self, image: &Qcow2, len: u64, visit: Visit, table: &mut L2, recorded: &mut Recorded<'_>) {
         let header = &image.header;
-        if !self.count(image, len, visit.offset, header.cluster_size(), visit.paths, "L2 table") {
-            return Ok(());
-        }
-        // A hole maps nothing.
-        if is_hole(&*image.file, visit.offset, header.cluster_size())? {
-            return Ok(());
-        }
         if table.read(&*image.file, visit.offset).is_err() {
-            self.corrupt(visit.offset, "L2 table lies beyond the end of the file");
-            return Ok(());
+            return self.corrupt(visit.offset, "L2 table lies beyond the end of the file");
         }
         self.next = None;
         let mut index = 0;
@@ -254,7 +267,6 @@ impl Walked {
                 index += 1;
             }
         }
-        Ok(())
     }
 
     /// Counts a run of neighbours at once, unless a COPIED flag among them is wrong.
@@ -262,7 +274,7 @@ impl Walked {
         let header = &image.header;
         let bytes = run.clusters << header.cluster_bits;
         self.count(image, len, run.host, bytes, visit.paths, "data clusters");
-        if !visit.active {
+        if !visit.active || self.silent {
             return;
         }
         self.fragments(false, run.host, bytes, run.clusters);
@@ -304,7 +316,7 @@ impl Walked {
             Err(e) => return self.corrupt(at, e.sentence().to_owned()),
         };
         let Some((host, bytes)) = entry.counted(header) else { return };
-        if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active {
+        if !self.count(image, len, host, bytes, visit.paths, "data cluster") || !visit.active || self.silent {
             return;
         }
         self.fragments(entry.is_compressed(), host, header.cluster_size(), 1);
@@ -331,13 +343,13 @@ impl Walked {
     fn external_entry(&mut self, image: &Qcow2, visit: Visit, (table, index): (&L2, u64)) {
         let header = &image.header;
         let at = visit.offset.saturating_add(index * header.l2_entry_size());
-        let guest = visit.guest.saturating_add(index << header.cluster_bits);
+        let guest = visit.guest(header).0.saturating_add(index << header.cluster_bits);
         let entry = match table.entry(header, index).and_then(|e| external::belongs(header, &e, guest)) {
             Ok(entry) => entry,
             Err(e) => return self.corrupt(at, e.sentence().to_owned()),
         };
         let Some((host, bytes)) = entry.place(header) else { return };
-        if visit.active {
+        if visit.active && !self.silent {
             self.fragments(false, host, bytes, 1);
             if table.raw(header, index).0 & COPIED == 0 {
                 self.copied += 1;
@@ -376,34 +388,50 @@ impl Walked {
     /// is listed twice or lies outside the file is no block.
     fn blocks(&mut self, image: &Qcow2, len: u64, refcounts: &mut Refcounts) {
         let header = &image.header;
-        let mut seen = HashSet::new();
+        let (mut seen, mut good) = (HashSet::new(), Vec::new());
         for index in 0..refcounts.table.len() as u64 {
             let listed = header.reftable_offset + index * 8;
-            let good = match refcounts.block_offset(index) {
-                Ok(None) => continue,
+            match refcounts.block_offset(index) {
+                Ok(None) => {}
                 Ok(Some(offset)) if !seen.insert(offset) => {
-                    self.report.add_with(Severity::Corruption, listed, || {
-                        format!("refcount block {index} is listed twice")
-                    });
-                    false
+                    self.corrupt_with(listed, || format!("refcount block {index} is listed twice"));
+                    refcounts.forget_block(index);
                 }
                 Ok(Some(offset)) => {
+                    // Different blocks do not overlap each other: both begin with a cluster.
                     if self.counts.get(offset >> header.cluster_bits) != 0 {
                         self.report.add_with(Severity::Corruption, offset, || {
                             format!("refcount block {index} overlaps something else")
                         });
                     }
-                    self.count(image, len, offset, header.cluster_size(), 1, "refcount block")
+                    good.push((index, offset));
                 }
                 Err(e) => {
                     self.corrupt(listed, e.sentence().to_owned());
-                    false
+                    refcounts.forget_block(index);
                 }
-            };
-            if !good {
+            }
+        }
+        for (index, offset) in good {
+            if !self.count(image, len, offset, header.cluster_size(), 1, "refcount block") {
                 refcounts.forget_block(index);
             }
         }
+    }
+}
+
+/// The last hole that was looked at, so that one look settles all tables in it.
+#[derive(Default)]
+struct Holes(Range<u64>);
+
+impl Holes {
+    /// Whether a range of the file holds no data.
+    fn have(&mut self, file: &dyn File, offset: u64, len: u64) -> Result<bool> {
+        if !self.0.contains(&offset) {
+            let end = file.data_range(offset)?.map_or(u64::MAX, |data| data.start);
+            self.0 = offset..end.max(offset);
+        }
+        Ok(offset.saturating_add(len) <= self.0.end)
     }
 }
 

@@ -19,7 +19,7 @@ use super::pack::Room;
 use super::refcounts::Refcounts;
 use super::refupdate::RefUpdate;
 use super::snapshots;
-use super::walk::walk;
+use super::walk::walk_all;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{Files, State, Written};
 use crate::units::{Guest, align_up, div_up};
@@ -67,7 +67,7 @@ impl Writer {
             let old = Refcounts::open(&image.file, &image.header)?;
             return Self::new(image, old, None, dry);
         }
-        let (walked, old) = walk(&image)?;
+        let (walked, old) = walk_all(&image)?;
         if walked.report.corruptions > walked.copied {
             let first = walked.report.findings.first().map_or("", |f| f.message.as_str());
             return Err(
@@ -83,7 +83,7 @@ impl Writer {
     /// Starts a repair: refcounts are taken from the references, with `only_leaks` just where they
     /// are too high.
     pub(super) fn recounted(image: Qcow2, only_leaks: bool, dry: bool) -> Result<Self> {
-        let (walked, old) = walk(&image)?;
+        let (walked, old) = walk_all(&image)?;
         let mut writer = Self::new(image, old, Some(walked.counts), dry)?;
         writer.refs.recount(&mut writer.alloc, only_leaks)?;
         Ok(writer)
