@@ -61,8 +61,8 @@ pub(crate) fn cases() -> Vec<Case> {
         scene("bomb/65535_bitmap_tables_in_holes", corrupt("references"), &[], |stage| {
             stage.put("x.img", &bitmap_tables_in_holes())
         }),
-        scene("bomb/131072_far_l2_tables", corrupt("references"), &[], |stage| {
-            stage.put("x.img", &small_clusters(1 << 17).words(64 * MIB, far(1 << 17, 128 * MIB)))
+        scene("bomb/4_million_far_l2_tables", corrupt("references"), &[], |stage| {
+            stage.put("x.img", &small_clusters(1 << 22).words(64 * MIB, far(1 << 22, 128 * MIB)))
         }),
         scene("bomb/l2_tables_of_4_million_far_clusters", corrupt("COPIED"), &[], |stage| {
             stage.put("x.img", &far_data())

@@ -1,14 +1,14 @@
 //! Reading L1 and L2 tables, with a small cache of L2 tables.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
 
 use super::entry::{Entry, decode, l2_offset};
 use super::header::Header;
 use crate::error::{Error, Result};
-use crate::storage::{File, is_hole, read_data_into_zeros, read_exact_or_zero};
+use crate::storage::{File, read_data_into_zeros, read_exact_or_zero};
 
 /// L2 tables kept: enough for several readers at different places, little enough to forget.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -239,37 +239,67 @@ impl Words {
     }
 }
 
-/// Most recently used L2 tables, newest last.
+/// What is known about L2 tables.
 #[derive(Debug, Default)]
-pub(super) struct L2Cache(Mutex<Vec<(u64, L2)>>);
+pub(super) struct L2Cache(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Most recently used tables, newest last.
+    tables: Vec<(u64, L2)>,
+    /// The last hole that a table was found in: millions of them may lie there. A table that this
+    /// image refers to is written by nobody while the image is open, so it stays in its hole.
+    hole: Range<u64>,
+}
+
+enum Found {
+    Table(L2),
+    Hole,
+    Nothing,
+}
 
 impl L2Cache {
     /// The table that `l1_entry` points to, `None` when it points to none or maps nothing.
     pub(super) fn load(&self, file: &dyn File, header: &Header, l1_entry: u64) -> Result<Option<L2>> {
         let Some(offset) = l2_offset(header, l1_entry)? else { return Ok(None) };
-        if let Some(table) = self.find(offset) {
-            return Ok(Some(table));
+        match self.find(offset, header.cluster_size()) {
+            Found::Table(table) => return Ok(Some(table)),
+            Found::Hole => return Ok(None),
+            Found::Nothing => {}
         }
-        if offset < file.len()? && is_hole(file, offset, header.cluster_size())? {
-            return Ok(None);
+        let len = file.len()?;
+        if offset < len {
+            let hole = offset..file.data_range(offset)?.map_or(len, |data| data.start);
+            // The last cluster of a file need not be written out in full.
+            if hole.end >= len || hole.end.saturating_sub(offset) >= header.cluster_size() {
+                self.known().hole = hole;
+                return Ok(None);
+            }
         }
         let table = read_l2(file, header, offset)?;
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         let room = (CACHE_BYTES / header.cluster_size()).clamp(4, CACHE_TABLES) as usize;
-        if cache.len() >= room {
-            cache.remove(0);
+        if known.tables.len() >= room {
+            known.tables.remove(0);
         }
-        cache.push((offset, table.clone()));
+        known.tables.push((offset, table.clone()));
         Ok(Some(table))
     }
 
-    fn find(&self, offset: u64) -> Option<L2> {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = cache.iter().rposition(|(o, _)| *o == offset)?;
-        let hit = cache.remove(at);
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, offset: u64, cluster: u64) -> Found {
+        let mut known = self.known();
+        if known.hole.start <= offset && offset.saturating_add(cluster) <= known.hole.end {
+            return Found::Hole;
+        }
+        let Some(at) = known.tables.iter().rposition(|(o, _)| *o == offset) else { return Found::Nothing };
+        let hit = known.tables.remove(at);
         let table = hit.1.clone();
-        cache.push(hit);
-        Some(table)
+        known.tables.push(hit);
+        Found::Table(table)
     }
 }
 
