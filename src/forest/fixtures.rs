@@ -9,27 +9,19 @@ use crate::image::Format;
 /// An image in `/d`, `MiB` large, raw when its name ends so, based on the image called `backing`.
 pub(super) fn node(name: &str, backing: Option<&str>) -> Node {
     let format = if name.ends_with(".img") { Format::Raw } else { Format::Qcow2 };
+    let path = PathBuf::from("/d").join(name);
     Node {
-        path: PathBuf::from("/d").join(name),
         format: Some(format),
         virtual_size: 20 << 20,
         cluster_size: 65536,
         disk_size: 1 << 20,
-        exclusive_bytes: None,
         backing: backing.map(|b| Backing {
             name: b.to_owned(),
             format: None,
             resolved: Some(PathBuf::from("/d").join(b)),
             node: None,
         }),
-        children: Vec::new(),
-        snapshots: Arc::default(),
-        in_use: None,
-        dirty: false,
-        corrupt: false,
-        encrypted: false,
-        data_file: None,
-        problems: Vec::new(),
+        ..Node::blank(&path)
     }
 }
 

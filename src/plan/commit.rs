@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
@@ -350,7 +350,6 @@ impl Commit<'_> {
     }
 
     fn qemu_img(&self) -> Vec<String> {
-        let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
         let mut lines: Vec<String> = self
             .readers()
             .map(|(_, s)| format!("# qemu-img has nothing for this: {} would silently change", name(&s.path)))

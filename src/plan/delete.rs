@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{CommitOptions, Copy, Flow, HazardKind, Plan, Ranges, States, commit};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
@@ -89,7 +89,6 @@ fn pull_into(draft: &mut Draft<'_>, child: &Node, gone: &Node, base: Option<&Nod
 }
 
 fn qemu_img(forest: &Forest, node: &Node, base: Option<&Node>) -> Vec<String> {
-    let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
     let onto = base.map_or_else(
         || "-b ''".to_owned(),
         |b| format!("-b {} -F {}", quoted(&b.path), b.format.map_or("raw", |f| f.name())),

@@ -11,6 +11,11 @@ use crate::image::{self, CheckReport, Format};
 use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, probe_locks};
 use crate::text::{Shown, human_size};
 
+/// A path for a shell.
+pub(super) fn quoted(path: &Path) -> String {
+    format!("'{}'", Shown::path(path).as_str().replace('\'', "'\\''"))
+}
+
 /// Collects steps, cost, hazards and the forest to come.
 pub(super) struct Draft<'a> {
     before: &'a Forest,

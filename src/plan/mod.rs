@@ -7,7 +7,7 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `model` | the plan as plain data |
+//! | `model`, `step` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `draft` | what every operation does the same way |
 //! | `differs` | where two views are not the same |
@@ -37,12 +37,13 @@ mod rename;
 mod repair;
 mod resize;
 mod snapshot;
+mod step;
 
 pub use commit::{CommitOptions, commit};
 pub use delete::delete;
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
-pub use model::{Copy, CopyMode, Cost, FileState, Flow, Plan, Ranges, SnapshotChange, States, Step};
+pub use model::{Cost, FileState, Flow, Plan};
 pub use overlay::overlay;
 pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
 pub use rebase::{RebaseOptions, pull, rebase};
@@ -51,3 +52,4 @@ pub use rename::rename;
 pub use repair::repair;
 pub use resize::resize;
 pub use snapshot::{SnapshotRequest, snapshot};
+pub use step::{Copy, CopyMode, Ranges, SnapshotChange, States, Step};

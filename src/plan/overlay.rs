@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Step};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
@@ -48,7 +48,6 @@ pub fn overlay(
     })?;
     let title = format!("overlay {} over {}", Shown::path(new), Shown::new(&node.name()));
     let undo = format!("cowherd delete {}; what it is based on does not change", Shown::path(new));
-    let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
     let line = format!("qemu-img create -f qcow2 -b {} -F {format} {}", quoted(image), quoted(new));
     draft.finish(title, undo, vec![line])
 }

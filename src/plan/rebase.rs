@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{Copy, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
@@ -229,7 +229,6 @@ impl<'a> Rebase<'a> {
     }
 
     fn qemu_img(&self, how: &str) -> String {
-        let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
         let image = quoted(&self.image.path);
         match &self.base {
             Some((_, base, format)) => {

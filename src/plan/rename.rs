@@ -5,7 +5,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Step};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
@@ -73,7 +73,6 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
     let children = forest.get(id).map_or(0, |n| n.children.len());
     let title = format!("rename {name} to {}, named by {children} images", Shown::path(new));
     let undo = format!("cowherd rename {} {}", Shown::path(new), Shown::path(image));
-    let quoted = |p: &Path| format!("'{}'", Shown::path(p).as_str().replace('\'', "'\\''"));
     let mut lines = vec![format!("mv {} {}", quoted(image), quoted(new))];
     for child in node.children.iter().filter_map(|id| forest.get(*id)) {
         let format = node.format.map_or("raw", |f| f.name());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{Plan, Step};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
@@ -25,5 +25,5 @@ pub fn repair(forest: &Forest, image: &Path, what: Repair, gate: Gate) -> Result
     draft.step_that_only_counts(Step::Repair { image: image.to_path_buf(), format, what })?;
     let title = format!("repair {}", Shown::new(&node.name()));
     let undo = "cannot be undone; no view changes, only what is counted about it".to_owned();
-    draft.finish(title, undo, vec![format!("qemu-img check -r {} '{}'", what.name(), Shown::path(image))])
+    draft.finish(title, undo, vec![format!("qemu-img check -r {} {}", what.name(), quoted(image))])
 }

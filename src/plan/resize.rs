@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Step};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
@@ -56,5 +56,5 @@ pub fn resize(forest: &Forest, image: &Path, size: u64, shrink: bool, gate: Gate
     };
     let flag = if to < from { " --shrink" } else { "" };
     let title = format!("resize {name} from {} to {}", human_size(from), human_size(to));
-    draft.finish(title, undo, vec![format!("qemu-img resize{flag} '{}' {to}", Shown::path(image))])
+    draft.finish(title, undo, vec![format!("qemu-img resize{flag} {} {to}", quoted(image))])
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, SnapshotChange, Step};
 use crate::chain::{Gate, StateSpec};
 use crate::error::{Error, Kind, Result};
@@ -42,7 +42,7 @@ pub fn snapshot(forest: &Forest, image: &Path, request: &SnapshotRequest, gate: 
         State::Snapshot(index) => Ok(index),
         State::Active => Err(Error::new(Kind::Usage, "name a snapshot").at(image)),
     };
-    let (file, quoted) = (Shown::new(&node.name()).into_string(), format!("'{}'", Shown::path(image)));
+    let (file, quoted) = (Shown::new(&node.name()).into_string(), quoted(image));
     let (change, title, line) = match request {
         SnapshotRequest::Create { name } => {
             let shown = Shown::new(name);
