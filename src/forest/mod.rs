@@ -1,8 +1,8 @@
 //! Many images: the forest of a folder, a pool or a host.
 //!
-//! [`scan`] looks through folders in parallel, reads each image's header (and nothing it points
+//! [`scan()`] looks through folders in parallel, reads each image's header (and nothing it points
 //! at, beyond what the gate allows), and ties the images together by their backing references.
-//! [`layout`] draws the result as boxes and arrows, [`text`] as an indented list, [`to_json`] as
+//! [`layout`] draws the result as boxes and arrows, [`text()`] as an indented list, [`to_json`] as
 //! the whole model. Nothing here writes.
 
 mod edges;

@@ -163,7 +163,7 @@ pub trait Target: Send {
 /// Starts a change of the image in `files`, whose format must be known. With `dry` nothing is
 /// written, only counted.
 ///
-/// Fails with [`Kind::Unsupported`](crate::error::Kind::Unsupported) for formats and features that
+/// Fails with [`Kind::Unsupported`] for formats and features that
 /// cannot be written yet.
 pub fn write(files: impl Into<Files>, format: Format, dry: bool) -> Result<Box<dyn Target>> {
     let files = files.into();

@@ -27,10 +27,14 @@ impl Patient<'_> {
     }
 
     /// Changes the lowest bits of the refcount of a cluster.
-    fn spoil_refcount(&self, cluster: u64, by: u8) {
+    /// `false` where no block holds it.
+    fn spoil_refcount(&self, cluster: u64, by: u8) -> bool {
         let bits = self.shape.bits;
         let per_block = self.shape.cluster * 8 / bits;
         let block = self.word(self.word(48) + cluster / per_block * 8);
+        if block == 0 {
+            return false;
+        }
         let bit = cluster % per_block * bits;
         // Wide counts are big endian, narrow ones lie in a byte from its lowest bit on.
         let (at, mask) = match bits {
@@ -40,6 +44,7 @@ impl Patient<'_> {
         let mut byte = [0];
         self.file.read_exact_at(&mut byte, at).unwrap();
         self.file.write_all_at(&[byte[0] ^ mask], at).unwrap();
+        true
     }
 
     /// Where the active L2 entries in use are stored.
@@ -62,8 +67,11 @@ pub(crate) fn damage(lab: &Lab, random: &mut Random, shape: &Shape) -> String {
     let entries = patient.entries();
     if entries.is_empty() || random.below(2) == 0 {
         let (cluster, by) = (random.below(clusters), 1 + random.below(3) as u8);
-        patient.spoil_refcount(cluster, if shape.bits == 1 { 1 } else { by });
-        return format!("refcount of cluster {cluster} xor {by}");
+        let spoilt = patient.spoil_refcount(cluster, if shape.bits == 1 { 1 } else { by });
+        return format!(
+            "refcount of cluster {cluster} xor {by}{}",
+            if spoilt { "" } else { ": it has none" }
+        );
     }
     let at = entries[random.below(entries.len() as u64) as usize];
     let old = patient.word(at);

@@ -40,13 +40,14 @@ impl Extensions {
         let mut at = 0;
         while let Some(head) = area.get(at..at + 8) {
             let (kind, len) = (be32(head), be32(&head[4..]) as usize);
-            if kind == END {
-                break;
-            }
             let data = at.checked_add(8).and_then(|s| area.get(s..s.checked_add(len)?)).ok_or_else(|| {
                 Error::corrupt(format!("header extension {kind:#x} of {len} bytes does not fit"))
                     .offset(start + at as u64)
             })?;
+            // QEMU wants the end marker's length to fit as well.
+            if kind == END {
+                break;
+            }
             list.push(Extension { kind, data: data.to_vec() });
             at += 8 + align_up(len as u64, 8) as usize;
         }
