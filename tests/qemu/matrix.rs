@@ -11,7 +11,7 @@ use crate::matrix_shape::Shape;
 use crate::{Case, case, guest, matrix_damage, matrix_steps};
 
 /// Cases of a run that nobody asked to be longer.
-const SHORT: u64 = 40;
+const SHORT: u64 = 200;
 
 pub(crate) fn cases() -> Vec<Case> {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
