@@ -21,4 +21,4 @@ pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};
 pub use spec::{StateSpec, ViewSpec};
-pub use view::{View, ViewExtent};
+pub use view::{View, ViewExtent, known_equal};

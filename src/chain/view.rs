@@ -49,6 +49,18 @@ impl ViewExtent {
     }
 }
 
+/// Whether two runs, each of a view, are known to be equal without reading: zeros both, or the same
+/// place in the same file. Nothing stands for zeros.
+pub fn known_equal(a: Option<(&View, &ViewExtent)>, b: Option<(&View, &ViewExtent)>) -> bool {
+    let stored = |run: Option<(&View, &ViewExtent)>| run.is_some_and(|(_, extent)| !extent.reads_zero());
+    match (a, b) {
+        (Some((view, run)), Some((other, twin))) if stored(a) && stored(b) => {
+            run.kind == twin.kind && view.file_of(run).is_some_and(|file| other.file_of(twin) == Some(file))
+        }
+        _ => !stored(a) && !stored(b),
+    }
+}
+
 impl View {
     pub(super) fn new(layers: Arc<[Layer]>, state: State) -> Self {
         Self { layers, state }
@@ -115,13 +127,10 @@ impl View {
         Ok(end.saturating_sub(at.0) as usize)
     }
 
-    /// Where a run is stored: which file, and how. Two runs with one place are equal without reading.
-    /// `None` when it is stored nowhere.
-    pub fn place(&self, extent: &ViewExtent) -> Option<(FileId, ExtentKind)> {
-        let stored = matches!(extent.kind, ExtentKind::Data { .. } | ExtentKind::Compressed { .. });
-        // Without its data file there is no place to tell; reading then says why.
-        let file = self.layers.get(extent.depth).filter(|_| stored)?.image.data().ok()?;
-        Some((file.id(), extent.kind))
+    /// The file that a run is stored in. Without its data file there is none to tell; reading then
+    /// says why.
+    fn file_of(&self, extent: &ViewExtent) -> Option<FileId> {
+        self.layers.get(extent.depth)?.image.data().ok().map(|file| file.id())
     }
 
     /// Fills `buf` from `skip` bytes into a run that this view returned.

@@ -74,11 +74,7 @@ pub(super) struct Commit {
     #[arg(long)]
     pub(super) remove: bool,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -89,11 +85,7 @@ pub(super) struct Pull {
     #[arg(long, short = 'b', value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -113,11 +105,7 @@ pub(super) struct Rebase {
     #[arg(long = "unsafe", short = 'u')]
     pub(super) is_unsafe: bool,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -142,11 +130,7 @@ pub(super) struct Rename {
     /// Its new name
     pub(super) new: PathBuf,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -154,11 +138,7 @@ pub(super) struct Delete {
     /// The layer to take out of its chain
     pub(super) image: PathBuf,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -171,11 +151,7 @@ pub(super) struct Resize {
     #[arg(long)]
     pub(super) shrink: bool,
     #[command(flatten)]
-    pub(super) known: Known,
-    #[command(flatten)]
-    pub(super) changing: Changing,
-    #[command(flatten)]
-    pub(super) allow: Allow,
+    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -237,7 +213,7 @@ pub(super) enum SnapshotAction {
     },
 }
 
-/// How a snapshot is changed.
+/// What every change of a known image takes.
 #[derive(Debug, Args)]
 pub(super) struct How {
     #[command(flatten)]

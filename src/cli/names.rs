@@ -23,9 +23,9 @@ pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
         let what = format!("is not there, and {new} is: it may have been renamed already");
         return Err(Error::new(Kind::NotFound, what).at(&args.image).into());
     }
-    let (image, gate, forest) = opening::herd(&args.image, args.known.format, &args.allow)?;
+    let (image, gate, forest) = opening::herd(&args.image, args.how.known.format, &args.how.allow)?;
     let plan = plan::rename(&forest, &image, &new_name(&args.new)?, gate)?;
-    change::run(plan, &args.changing, out)
+    change::run(plan, &args.how.changing, out)
 }
 
 /// The absolute path of a file that need not exist, in a folder that must.

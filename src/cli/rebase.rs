@@ -7,15 +7,15 @@ use crate::forest;
 use crate::plan::{self, RebaseOptions};
 
 pub(super) fn run(args: &Rebase, out: &mut Out) -> anyhow::Result<u8> {
-    let (image, gate, forest) = opening::herd(&args.image, args.known.format, &args.allow)?;
+    let (image, gate, forest) = opening::herd(&args.image, args.how.known.format, &args.how.allow)?;
     let base = args.base.as_deref().map(forest::absolute).transpose()?;
     let options = RebaseOptions { base, format: args.backing_format, is_unsafe: args.is_unsafe, gate };
-    change::run(plan::rebase(&forest, &image, &options)?, &args.changing, out)
+    change::run(plan::rebase(&forest, &image, &options)?, &args.how.changing, out)
 }
 
 pub(super) fn pull(args: &Pull, out: &mut Out) -> anyhow::Result<u8> {
-    let (image, gate, forest) = opening::herd(&args.image, args.known.format, &args.allow)?;
+    let (image, gate, forest) = opening::herd(&args.image, args.how.known.format, &args.how.allow)?;
     let base = args.base.as_deref().map(forest::absolute).transpose()?;
     let options = RebaseOptions { base, gate, ..RebaseOptions::default() };
-    change::run(plan::pull(&forest, &image, &options)?, &args.changing, out)
+    change::run(plan::pull(&forest, &image, &options)?, &args.how.changing, out)
 }

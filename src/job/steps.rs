@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
 
     /// Opens images without locks: the job holds them all already.
     fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), format: None, force_share: true, no_data: false }
+        Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }
     }
 
     fn wrote(&mut self, written: Written) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::chain::{Cursor, Touched, View, ViewExtent};
+use crate::chain::{Cursor, Touched, View, ViewExtent, known_equal};
 use crate::error::Result;
 use crate::units::{Guest, align_down};
 
@@ -64,13 +64,9 @@ impl<'a> Differs<'a> {
         };
         let (old, new) = (run(&mut self.old)?, run(&mut self.new)?);
         let len = |run: &Option<ViewExtent>| run.as_ref().map_or(max, |run| run.len);
-        let zero = |run: &Option<ViewExtent>| run.as_ref().is_none_or(ViewExtent::reads_zero);
-        let place = |run: &Option<ViewExtent>, side: &Option<Side<'a>>| {
-            side.as_ref().zip(run.as_ref()).and_then(|(side, run)| side.view.place(run))
-        };
         let mut both = len(&old).min(len(&new));
-        let places = (place(&old, &self.old), place(&new, &self.new));
-        if zero(&old) && zero(&new) || places.0.is_some() && places.0 == places.1 {
+        let known = |side: &Option<Side<'a>>| side.as_ref().map(|side| side.view);
+        if known_equal(known(&self.old).zip(old.as_ref()), known(&self.new).zip(new.as_ref())) {
             self.at = at.saturating_add(both);
             return Ok(());
         }

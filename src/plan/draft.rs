@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
 
     /// Opens images for planning: without locks, which a job takes before it looks again.
     pub(super) fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), format: None, force_share: true, no_data: false }
+        Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }
     }
 
     pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {

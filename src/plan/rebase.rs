@@ -132,6 +132,16 @@ impl<'a> Rebase<'a> {
             && !self.forest.records_format_of(&base.path)
     }
 
+    fn flag_guess(&self, draft: &mut Draft<'_>) {
+        if self.guesses_format() {
+            let what = format!(
+                "the format of the new base of {} is not recorded anywhere; it looks raw",
+                self.name()
+            );
+            draft.hazard(HazardKind::BackingFormat, what);
+        }
+    }
+
     fn safely(&self, mut draft: Draft<'a>, chain: &Chain) -> Result<Plan> {
         let path = &self.image.path;
         let depth = self.base.as_ref().and_then(|(_, base, _)| chain.depth_of(&base.path));
@@ -158,13 +168,7 @@ impl<'a> Rebase<'a> {
             let what = format!("{} is encrypted; its content cannot be copied", Shown::path(&layer.path));
             draft.hazard(HazardKind::Unsupported, what);
         }
-        if self.guesses_format() {
-            let what = format!(
-                "the format of the new base of {} is not recorded anywhere; it looks raw",
-                self.name()
-            );
-            draft.hazard(HazardKind::BackingFormat, what);
-        }
+        self.flag_guess(&mut draft);
         draft.sound(path, self.format);
         for layer in chain.layers()[1..depth.unwrap_or(chain.layers().len())].iter().rev() {
             draft.flow(Flow { from: layer.path.clone(), into: path.clone(), label: "stream data" });
@@ -200,13 +204,7 @@ impl<'a> Rebase<'a> {
                 draft.hazard(HazardKind::SizeDiffers, what);
             }
         }
-        if self.guesses_format() {
-            let what = format!(
-                "the format of the new base of {} is not recorded anywhere; it looks raw",
-                self.name()
-            );
-            draft.hazard(HazardKind::BackingFormat, what);
-        }
+        self.flag_guess(&mut draft);
         // Whoever reads through the image reads through its base.
         let mut readers = vec![self.image_id];
         while let Some(id) = readers.pop() {

@@ -1,7 +1,7 @@
 //! Through the metadata of both views: what is equal without reading, and what must be read.
 
 use super::content::Finds;
-use crate::chain::{Cursor, View, ViewExtent};
+use crate::chain::{Cursor, View, ViewExtent, known_equal};
 use crate::error::{Error, Kind, Result};
 use crate::image::ExtentKind;
 use crate::units::Guest;
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
         }
         let runs = [self.run_at(0, at, end)?, self.run_at(1, at, end)?];
         let len = runs[0].len.min(runs[1].len);
-        if self.is_shared(&runs) {
+        if known_equal(Some((self.views[0], &runs[0])), Some((self.views[1], &runs[1]))) {
             self.shared_bytes += len;
             self.open = false;
             self.at += len;
@@ -101,19 +101,6 @@ impl<'a> Walk<'a> {
             return self.cursors[side].extent_at(Guest(at), end - at);
         }
         Ok(ViewExtent { start: Guest(at), len: end - at, depth: 0, kind: ExtentKind::Unallocated })
-    }
-
-    /// Whether two runs are equal without reading: zeros both, or the same place in the same file.
-    fn is_shared(&self, [a, b]: &[ViewExtent; 2]) -> bool {
-        if a.reads_zero() || b.reads_zero() {
-            return a.reads_zero() && b.reads_zero();
-        }
-        let file = |side: usize, run: &ViewExtent| {
-            let image = &self.views[side].layers()[run.depth].image;
-            // Without its data file there is no place to tell; reading then says why.
-            image.data().ok().map(|file| file.id())
-        };
-        a.kind == b.kind && file(0, a).is_some_and(|id| file(1, b) == Some(id))
     }
 
     /// Adds `len` bytes of both runs to what must be read.
