@@ -33,8 +33,12 @@ pub enum Kind {
     Usage,
     /// A file or a snapshot that was named does not exist.
     NotFound,
+    /// A name that was to be new is taken.
+    Exists,
     /// Something changed between planning and doing.
     Changed,
+    /// A job on the file was cut off and waits to be finished or rolled back.
+    Interrupted,
     /// A plan needs consent that was not given.
     Consent,
     /// Stopped on request; nothing is lost.
@@ -99,6 +103,16 @@ impl Error {
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy.get_or_insert_with(|| remedy.into());
+        self
+    }
+
+    /// Says what else to do, or what is left, after what was said already.
+    #[must_use]
+    pub fn also(mut self, more: &str) -> Self {
+        self.remedy = Some(match self.remedy {
+            Some(remedy) => format!("{remedy}; {more}"),
+            None => more.to_owned(),
+        });
         self
     }
 

@@ -35,3 +35,4 @@ pub mod storage;
 pub mod text;
 pub mod tui;
 pub mod units;
+mod wire;

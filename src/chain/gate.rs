@@ -54,6 +54,25 @@ impl Gate {
         self.lead(referrer, "backing", name, "or tell the image where it is now with rebase --unsafe")
     }
 
+    /// Whether `path`, a name that a user's own file holds, may be opened, changed or made: it, or the folder
+    /// it is to be in, lies in what was named.
+    ///
+    /// Fails with [`Kind::Gate`] otherwise.
+    pub fn admit(&self, path: &Path) -> Result<()> {
+        let real = std::fs::canonicalize(path).or_else(|_| {
+            let folder = std::fs::canonicalize(folder_of(path))?;
+            Ok::<_, std::io::Error>(folder.join(path.file_name().unwrap_or_default()))
+        });
+        // A folder that is gone has nothing in it.
+        let real = real.unwrap_or_else(|_| path.to_path_buf());
+        match self.roots.iter().any(|root| real.starts_with(root)) {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Gate, "lies outside the folders that were named")
+                .at(path)
+                .remedy(format!("allow it with --allow {}", Shown::path(folder_of(&real))))),
+        }
+    }
+
     /// Like [`resolve`](Self::resolve), for the external data file that the image at `referrer` names.
     pub fn resolve_data(&self, referrer: &Path, data: &DataFile) -> Result<PathBuf> {
         if data.name.is_empty() {

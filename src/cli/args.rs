@@ -10,7 +10,8 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Rename, Resize, Snapshot, SnapshotAction,
+    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Snapshot,
+    SnapshotAction,
 };
 use super::exit::Verb;
 use super::values::{When, format, repair, size};
@@ -58,6 +59,8 @@ pub(super) enum Command {
     Create(Create),
     /// Make the disk of an image longer or shorter
     Resize(Resize),
+    /// Finish, or undo, what was interrupted
+    Recover(Recover),
     /// Merge an image, and the layers between, down into a layer below it
     Commit(Commit),
     /// Merge the layers below up into an image

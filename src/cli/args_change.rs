@@ -155,6 +155,19 @@ pub(super) struct Resize {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Recover {
+    /// Images, or folders with everything below; the current folder by default
+    pub(super) paths: Vec<PathBuf>,
+    /// Undo it instead, as long as no view has begun to change
+    #[arg(long)]
+    pub(super) roll_back: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Snapshot {
     #[command(subcommand)]
     pub(super) action: SnapshotAction,

@@ -79,7 +79,7 @@ fn agree(plan: &Plan, args: &Changing) -> Result<()> {
 }
 
 /// The ordinary question. Without a terminal the answer is no.
-fn confirm() -> Result<()> {
+pub(super) fn confirm() -> Result<()> {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return Err(Error::new(Kind::Consent, "there is no terminal to ask on")
@@ -95,7 +95,7 @@ fn confirm() -> Result<()> {
     Err(Error::new(Kind::Consent, "not agreed to; nothing was changed"))
 }
 
-fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
+pub(super) fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
     if args.json {
         let trashed: Vec<_> =
             report.trashed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();

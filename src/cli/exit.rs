@@ -19,6 +19,7 @@ const CONSENT: u8 = 10;
 const IN_USE: u8 = 11;
 const NO_SPACE: u8 = 12;
 const REFUSED: u8 = 13;
+const INTERRUPTED: u8 = 14;
 
 /// The codes with their meaning, for `help exit-codes`.
 pub(super) const TABLE: &[(&str, &str)] = &[
@@ -30,6 +31,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("11", "in use by another process"),
     ("12", "not enough space"),
     ("13", "refused: hostile, corrupt or unsupported image; a name outside the gate"),
+    ("14", "a job on an image that would change was interrupted: run recover"),
     ("130, 143", "stopped by SIGINT, SIGTERM; the message says what is left"),
 ];
 
@@ -55,6 +57,7 @@ fn code(verb: Verb, kind: Kind) -> u8 {
         (_, Kind::InUse) => IN_USE,
         (_, Kind::Consent) => CONSENT,
         (_, Kind::NoSpace) => NO_SPACE,
+        (_, Kind::Interrupted) => INTERRUPTED,
         (Verb::Check, Kind::Usage) => USAGE,
         (Verb::Check, _) => FAILED,
         (Verb::Compare, _) => USAGE,
@@ -127,6 +130,7 @@ mod tests {
             (Kind::Corrupt, 13),
             (Kind::Unsupported, 13),
             (Kind::Gate, 13),
+            (Kind::Interrupted, 14),
         ];
         for (kind, expected) in all {
             assert_eq!(code(Verb::Other, kind), expected, "{kind:?}");

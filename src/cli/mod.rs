@@ -31,6 +31,7 @@ mod plan_json;
 mod plan_text;
 mod progress;
 mod rebase;
+mod recover;
 mod resize;
 mod snapshot;
 mod snapshots;
@@ -81,6 +82,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Create(args)) => create::run(&args, out),
         Some(Command::Measure(args)) => measure::run(&args, out),
         Some(Command::Resize(args)) => resize::run(&args, out),
+        Some(Command::Recover(args)) => recover::run(&args, out),
         Some(Command::Commit(args)) => commit::run(&args, out),
         Some(Command::Pull(args)) => rebase::pull(&args, out),
         Some(Command::Rebase(args)) => rebase::run(&args, out),

@@ -10,6 +10,7 @@ use crate::chain::{Chain, Gate, Opener, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{self, Forest, Node, ScanOptions};
 use crate::image::{self, Format, Image};
+use crate::job;
 use crate::storage::{Access, File, Lock, RealFile};
 use crate::text::Shown;
 
@@ -81,7 +82,11 @@ pub(super) fn header(path: &Path, format: Option<Format>, out: &Out) -> Result<A
 /// A format that the user gave and the forest does not agree to is refused: what is to be read as raw
 /// must never be taken for what a guest wrote into it.
 pub(super) fn herd(image: &Path, format: Option<Format>, allow: &Allow) -> Result<(PathBuf, Gate, Forest)> {
-    let image = forest::absolute(image)?;
+    // What an interrupted job moved away is not found, which is not what there is to say about it.
+    let named = std::path::absolute(image).unwrap_or_else(|_| image.to_path_buf());
+    let found = forest::absolute(image);
+    job::none_in_the_way([found.as_deref().unwrap_or(&named)])?;
+    let image = found?;
     let gate = gate([&image], allow);
     let mut paths = vec![image.parent().unwrap_or(Path::new("/")).to_path_buf()];
     paths.extend(allow.allow.iter().cloned());

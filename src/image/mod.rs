@@ -199,6 +199,28 @@ pub fn relink(file: &dyn File, format: Format, backing: Option<&BackingRef>) -> 
     .at(file.path())
 }
 
+/// Sets or clears the mark of a job on the image in `file`: a bit in its header that every other program
+/// clears when it opens the image for writing. `false` when the format has no place for one. Durable on
+/// return. The caller holds the write lock.
+pub fn mark(file: &dyn File, format: Format, on: bool) -> Result<bool> {
+    match format {
+        Format::Raw => Ok(false),
+        Format::Qcow2 => qcow2::mark(file, on),
+        Format::Qed => qed::mark(file, on).map(|()| true),
+    }
+    .at(file.path())
+}
+
+/// Whether the image in `file` bears the mark of a job; nothing when its format has no place for one.
+pub fn marked(file: &dyn File, format: Format) -> Result<Option<bool>> {
+    match format {
+        Format::Raw => Ok(None),
+        Format::Qcow2 => qcow2::marked(file),
+        Format::Qed => qed::marked(file).map(Some),
+    }
+    .at(file.path())
+}
+
 /// Empties the active state of the image in `files`, so that all of it reads through to the backing
 /// file, and makes the file as short as that allows. With `dry` nothing is written; what is counted
 /// is exact for QED and an upper bound for qcow2.

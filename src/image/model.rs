@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::{Guest, Host};
 
 /// The formats cowherd speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// No metadata: guest offset is host offset.
@@ -113,9 +113,10 @@ impl ExtentKind {
 }
 
 /// A backing file as an image names it. Nobody has looked whether it exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackingRef {
     /// The recorded name, byte for byte.
+    #[serde(with = "crate::wire::path")]
     pub name: OsString,
     /// The recorded format name, when one is recorded.
     pub format: Option<String>,
@@ -292,7 +293,7 @@ impl CheckReport {
 }
 
 /// What a repair mends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Repair {
     /// Gives back space that counts as used and is not.

@@ -1,4 +1,4 @@
-//! The files of a plan, locked for as long as the job runs and checked against what was planned.
+//! The files of a job, locked for as long as it runs and checked against what was planned.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::image;
-use crate::plan::Plan;
-use crate::storage::{Access, File, Lock, RealFile, Stamp};
+use crate::plan::FileState;
+use crate::storage::{Access, Disk, File, Lock};
 use crate::text::Shown;
 
 /// Open files by path, images with their data files.
@@ -18,13 +18,16 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens and locks every file, those that change for writing, then makes sure that each is
-    /// still what the plan was made for. On failure everything is let go again.
-    pub(super) fn lock(plan: &Plan, progress: &Progress) -> Result<Self> {
+    /// Opens and locks every file, those that change for writing. On failure everything is let go again.
+    pub(super) fn lock<'a>(
+        disk: &dyn Disk,
+        files: impl IntoIterator<Item = &'a FileState>,
+        progress: &Progress,
+    ) -> Result<Self> {
         let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
         let mut locks = Vec::new();
-        for state in &plan.files {
-            let file: Arc<dyn File> = Arc::new(RealFile::open(&state.path, state.changes)?);
+        for state in files {
+            let file: Arc<dyn File> = disk.open(&state.path, state.changes)?;
             let access = if state.changes { Access::Write } else { Access::Read };
             locks.push(Lock::acquire(file.clone(), access)?);
             let what = if state.changes { "changing" } else { "reading" };
@@ -34,14 +37,19 @@ impl Files {
             let data = data.map(|known| known.image.clone());
             open.insert(state.path.clone(), image::Files { image: file, data });
         }
-        for state in &plan.files {
-            if Stamp::of(&state.path)? != state.stamp {
+        Ok(Self { open, _locks: locks })
+    }
+
+    /// Makes sure that each is still what the plan was made for.
+    pub(super) fn are_as_planned(disk: &dyn Disk, files: &[FileState]) -> Result<()> {
+        for state in files {
+            if disk.stamp(&state.path)? != state.stamp {
                 return Err(Error::new(Kind::Changed, "changed since the plan was made; nothing was done")
                     .at(&state.path)
                     .remedy("plan again"));
             }
         }
-        Ok(Self { open, _locks: locks })
+        Ok(())
     }
 
     /// The open image at `path`, one that the plan said it changes.

@@ -1,8 +1,10 @@
 //! Doing it: a worker thread that runs a plan and nothing else.
 //!
 //! A job takes QEMU-compatible locks on every file of the plan, refuses when anything changed since
-//! planning, runs the steps, reports progress, obeys cancel at safe points, and syncs. Its step
-//! executors are the only callers of image-changing functions.
+//! planning, writes a journal unless all of it is one switch, runs the steps, reports progress, obeys
+//! pause and cancel at safe points, and syncs. What fails or is cancelled is undone where that is
+//! possible; what is cut off can be finished or undone by whoever finds the journal. Step executors are
+//! the only callers of image-changing functions.
 //!
 //! | file | concern |
 //! |---|---|
@@ -10,21 +12,39 @@
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
 //! | `steps` | one executor per step |
+//! | `run` | from locks to the end of a plan |
+//! | `journal`, `task` | what is being done and how far it is, beside the images |
+//! | `marks` | how an image shows that nobody else wrote to it meanwhile |
+//! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
+//! | `recover`, `undo` | finishing it, or undoing it |
 
 mod files;
+mod journal;
+mod leftover;
+mod marks;
+mod meanwhile;
 mod mover;
 mod progress;
+mod recover;
+mod run;
 mod steps;
+mod task;
+mod undo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+pub use leftover::{Leftover, leftovers, leftovers_below, none_in_the_way};
 pub use progress::{Phase, Progress, Snapshot};
+pub use recover::{Recovery, discard_unbegun};
 
+use self::task::Task;
+use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
-use crate::plan::{HazardKind, Plan, Step};
+use crate::plan::{HazardKind, Plan};
+use crate::storage::{Disk, HostDisk};
 
 /// How a job runs.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +70,7 @@ pub struct Report {
 
 /// A running (or finished) job.
 pub struct Job {
-    plan: Arc<Plan>,
+    title: String,
     progress: Arc<Progress>,
     worker: Option<JoinHandle<Result<Report>>>,
 }
@@ -58,9 +78,15 @@ pub struct Job {
 impl Job {
     /// Starts running `plan`.
     ///
-    /// Fails, with nothing done, when the plan cannot run (the kind is that of the hazard) or needs
-    /// consent that `options` do not give ([`Kind::Consent`]).
+    /// Fails, with nothing done, when the plan cannot run (the kind is that of the hazard), needs
+    /// consent that `options` do not give ([`Kind::Consent`]), or when a job on one of its files was cut
+    /// off ([`Kind::Interrupted`]).
     pub fn start(plan: Plan, options: Options) -> Result<Self> {
+        Self::start_on(Arc::new(HostDisk), plan, options)
+    }
+
+    /// The same, on files of another kind: for tests that watch what is done or let it fail.
+    pub fn start_on(disk: Arc<dyn Disk>, plan: Plan, options: Options) -> Result<Self> {
         if let Some((hazard, kind)) = plan.forbidden() {
             return Err(Error::new(kind, hazard.message.clone()));
         }
@@ -68,20 +94,61 @@ impl Job {
             return Err(Error::new(Kind::Consent, hazard.message.clone())
                 .remedy(format!("consent with --accept {}", hazard.kind)));
         }
-        let total = plan.steps.iter().map(|s| if let Step::Copy(c) = s { c.data_bytes } else { 0 }).sum();
-        let plan = Arc::new(plan);
-        let progress = Arc::new(Progress::new(plan.steps.len(), total));
-        let (its_plan, its_progress) = (plan.clone(), progress.clone());
-        let worker = std::thread::Builder::new()
-            .name("job".to_owned())
-            .spawn(move || work(&its_plan, &its_progress, &options))
-            .map_err(|e| Error::io("cannot start a thread for the job", e))?;
-        Ok(Self { plan, progress, worker: Some(worker) })
+        none_in_the_way(plan.files.iter().filter(|file| file.changes).map(|file| &*file.path))?;
+        let task = Task::of(&plan);
+        let (title, steps, bytes) = (task.title.clone(), task.steps.len(), task.data_bytes());
+        Self::spawn(title, Progress::new(steps, bytes), move |progress| {
+            run::new(&disk, &task, plan.gate, progress, &options)
+        })
     }
 
-    /// What it runs.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    /// Takes up, or undoes, the job whose journal is at `path`. Of the names in the journal none is
+    /// followed that `gate` does not allow.
+    ///
+    /// Fails with [`Kind::NotFound`] when there is nothing (any more), with [`Kind::InUse`] when that job
+    /// still runs.
+    pub fn recover(path: &Path, how: Recovery, gate: Gate, options: Options) -> Result<Self> {
+        Self::recover_on(Arc::new(HostDisk), path, how, gate, options)
+    }
+
+    /// The same, on files of another kind.
+    pub fn recover_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        how: Recovery,
+        gate: Gate,
+        options: Options,
+    ) -> Result<Self> {
+        let journal = recover::take_over(&disk, path, &gate)?;
+        let task = journal.log().task();
+        let (title, steps, bytes) = (task.title.clone(), task.steps.len(), task.data_bytes());
+        Self::spawn(title, Progress::new(steps, bytes), move |progress| {
+            recover::run(&disk, journal, how, gate, progress, &options)
+        })
+    }
+
+    fn spawn(
+        title: String,
+        progress: Progress,
+        work: impl FnOnce(&Progress) -> Result<Report> + Send + 'static,
+    ) -> Result<Self> {
+        let progress = Arc::new(progress);
+        let its = progress.clone();
+        let worker = std::thread::Builder::new()
+            .name("job".to_owned())
+            .spawn(move || {
+                // A panic becomes the job's failure, never the program's.
+                let outcome = catch_unwind(AssertUnwindSafe(|| work(&its)));
+                its.enter(Phase::Done);
+                outcome.unwrap_or_else(|_| Err(died()))
+            })
+            .map_err(|e| Error::io("cannot start a thread for the job", e))?;
+        Ok(Self { title, progress, worker: Some(worker) })
+    }
+
+    /// What it does, one line for people.
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     /// Where it is.
@@ -97,6 +164,11 @@ impl Job {
     /// Asks it to stop at the next safe point; every view stays as it was, or as the plan says.
     pub fn cancel(&self) {
         self.progress.cancel();
+    }
+
+    /// Has it wait at the next safe point, or go on.
+    pub fn pause(&self, on: bool) {
+        self.progress.pause(on);
     }
 
     /// Whether it is over, well or not.
@@ -119,19 +191,5 @@ fn died() -> Error {
         Kind::Internal,
         "the job met a defect in cowherd and stopped where it was; every other view is as before",
     )
-}
-
-/// The worker thread. A panic becomes the job's failure, never the program's.
-fn work(plan: &Plan, progress: &Progress, options: &Options) -> Result<Report> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut run = steps::Run::prepare(plan, progress, options)?;
-        for (index, step) in plan.steps.iter().enumerate() {
-            progress.at_step(index);
-            progress.note(format!("step {} of {}: {}", index + 1, plan.steps.len(), step.describe()));
-            run.step(step)?;
-        }
-        Ok(run.report())
-    }));
-    progress.enter(Phase::Done);
-    outcome.unwrap_or_else(|_| Err(died()))
+    .remedy("`cowherd recover` finishes what was interrupted, or undoes it")
 }

@@ -29,6 +29,9 @@ impl Mover<'_> {
     pub(super) fn fill(&mut self, state: State, at: Guest, host: Host, len: u64) -> Result<()> {
         let mut done = 0;
         while done < len {
+            while self.progress.paused() && !self.progress.cancelled() {
+                std::thread::sleep(NAP);
+            }
             if self.progress.cancelled() {
                 return Err(Error::new(Kind::Cancelled, "stopped"));
             }

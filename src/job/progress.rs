@@ -21,6 +21,8 @@ pub enum Phase {
     Finishing,
     /// Counting references of what was written.
     Verifying,
+    /// Waiting to be told to go on.
+    Paused,
     /// Asked to stop; on its way to a safe point.
     Cancelling,
     /// Over.
@@ -36,6 +38,7 @@ impl Phase {
             Self::Syncing => "syncing",
             Self::Finishing => "finishing",
             Self::Verifying => "verifying",
+            Self::Paused => "paused",
             Self::Cancelling => "cancelling",
             Self::Done => "done",
         }
@@ -100,6 +103,7 @@ pub struct Progress {
     done: AtomicU64,
     total: u64,
     cancel: AtomicBool,
+    pause: AtomicBool,
     over: Mutex<Option<Duration>>,
     /// What was done since somebody last asked; a few lines a job.
     notes: Mutex<Vec<String>>,
@@ -116,6 +120,7 @@ impl Progress {
             done: AtomicU64::new(0),
             total,
             cancel: AtomicBool::new(false),
+            pause: AtomicBool::new(false),
             over: Mutex::new(None),
             notes: Mutex::new(Vec::new()),
         }
@@ -127,7 +132,12 @@ impl Progress {
         let over = *self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let cancelling = self.cancelled() && phase != Phase::Done;
         Snapshot {
-            phase: if cancelling { Phase::Cancelling } else { phase },
+            phase: match phase {
+                Phase::Done => phase,
+                _ if cancelling => Phase::Cancelling,
+                _ if self.paused() => Phase::Paused,
+                _ => phase,
+            },
             step: self.step.load(Ordering::Relaxed),
             steps: self.steps,
             done: self.done.load(Ordering::Relaxed).min(self.total),
@@ -139,6 +149,16 @@ impl Progress {
     /// Asks the worker to stop at the next safe point. Idempotent.
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the worker wait at the next safe point, or go on.
+    pub fn pause(&self, on: bool) {
+        self.pause.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether the worker is to wait.
+    pub fn paused(&self) -> bool {
+        self.pause.load(Ordering::Relaxed)
     }
 
     /// Whether a stop was asked for.

@@ -1,66 +1,158 @@
 //! One executor per step of a plan.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::files::Files;
+use super::journal::{Done, Journal, Log, Now};
 use super::mover::{Mover, Pace};
-use super::{Options, Phase, Progress, Report};
-use crate::chain::Opener;
+use super::task::Task;
+use super::undo::{possible, resumable, rolled_back};
+use super::{Options, Phase, Progress, Report, marks};
+use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
-use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, make, resize_image};
-use crate::storage::{CopyBuffer, File, Partial, link, trash, unlink};
+use crate::plan::{Copy, CopyMode, SnapshotChange, Source, Step, drive, make, resize_image};
+use crate::storage::{CopyBuffer, Disk, Partial, in_trash, link, trash, unlink};
 use crate::text::{Shown, human_size};
 
-/// A plan under way.
+/// A task under way.
 pub(super) struct Run<'a> {
-    plan: &'a Plan,
-    progress: &'a Progress,
-    files: Files,
+    task: &'a Task,
+    pub(super) progress: &'a Progress,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) files: Files,
+    gate: Gate,
     pace: Pace,
     buffer: CopyBuffer,
     report: Report,
-    /// Whether a step is done, so that a stop leaves something behind.
-    begun: bool,
+    /// What is done so far, when the task has a journal.
+    journal: Option<Journal>,
+    /// Whether the step under way may have been done, in part or in whole, before the job was cut off.
+    again: bool,
     /// Whether the view that the plan names has begun to change, or a file has two names; then there is
     /// no way back.
     committed: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Takes the locks and checks that the plan still fits.
-    pub(super) fn prepare(plan: &'a Plan, progress: &'a Progress, options: &Options) -> Result<Self> {
-        let files = Files::lock(plan, progress)?;
-        let pace = Pace::new(options.rate_limit);
-        Ok(Self {
-            plan,
-            progress,
-            files,
-            pace,
-            buffer: CopyBuffer::default(),
-            report: Report::default(),
-            begun: false,
-            committed: false,
-        })
+    /// A run of `task`, whose files are locked.
+    pub(super) fn new(
+        task: &'a Task,
+        progress: &'a Progress,
+        disk: Arc<dyn Disk>,
+        files: Files,
+        gate: Gate,
+        options: &Options,
+    ) -> Self {
+        let (pace, buffer) = (Pace::new(options.rate_limit), CopyBuffer::default());
+        let (report, journal) = (Report::default(), None);
+        let (again, committed) = (false, false);
+        Self { task, progress, disk, files, gate, pace, buffer, report, journal, again, committed }
     }
 
-    /// Does one step. Stopping is possible until the named view begins to change; what follows
+    /// Remembers in `journal` how far it is from now on.
+    pub(super) fn keep(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
+    /// Marks the images that are written, unless that was done before.
+    pub(super) fn mark(&mut self) -> Result<()> {
+        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.log().is_marked()) else {
+            return Ok(());
+        };
+        let now = marks::set(&*self.disk, &journal.log().opening.marks, &self.files)?;
+        journal.marked(now)
+    }
+
+    /// Takes up what was cut off: the next step may have been done already.
+    pub(super) fn resume(&mut self) {
+        self.again = true;
+    }
+
+    /// Does what is not done yet. Stopping is possible until the named view begins to change; what follows
     /// then is metadata and takes no time.
-    pub(super) fn step(&mut self, step: &Step) -> Result<()> {
-        if self.progress.cancelled() && !self.committed {
-            return Err(stopped(match self.begun {
-                false => "rolled back: nothing was changed",
-                true => "stopped; resumable: every view is as before, and the same command goes on from here",
-            }));
+    pub(super) fn go_on(&mut self) -> Result<()> {
+        let first = self.journal.as_ref().map_or(0, |journal| journal.log().next());
+        let count = self.task.steps.len();
+        for (index, step) in self.task.steps.iter().enumerate() {
+            if index < first && step.changes() {
+                continue;
+            }
+            self.progress.at_step(index);
+            if self.progress.cancelled() && !self.committed {
+                return Err(Error::new(Kind::Cancelled, "stopped"));
+            }
+            self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
+            let moved = self.execute(step)?;
+            if step.changes() {
+                self.again = false;
+                let done = self.after(step, index, moved)?;
+                if let Some(journal) = &mut self.journal {
+                    journal.done(done)?;
+                }
+            }
         }
-        self.execute(step)?;
-        self.begun = true;
         Ok(())
     }
 
-    fn execute(&mut self, step: &Step) -> Result<()> {
+    /// What a step left, for the journal.
+    pub(super) fn after(&self, step: &Step, index: usize, moved: Option<PathBuf>) -> Result<Done> {
+        let mut now = Vec::new();
+        if let Some(journal) = &self.journal {
+            let mut paths: BTreeSet<&Path> = BTreeSet::new();
+            for path in step.writes() {
+                paths.extend(std::iter::once(path).chain(self.task.data_of(path)));
+            }
+            if matches!(step, Step::Link { .. } | Step::Unlink { .. }) {
+                // A file with two names changes under both.
+                paths.extend(journal.log().files().map(|(path, _)| path));
+            }
+            for path in paths {
+                now.push(seen(&*self.disk, path)?);
+            }
+        }
+        Ok(Done { step: index, now, moved })
+    }
+
+    /// Ends the journal, if there is one: marks off, then the file.
+    pub(super) fn close(&mut self) -> Result<()> {
+        let Some(journal) = self.journal.take() else { return Ok(()) };
+        self.unmark(&journal)?;
+        journal.end()
+    }
+
+    /// Undoes everything, and ends the journal.
+    pub(super) fn undo_all(&mut self) -> Result<()> {
+        let Some(mut journal) = self.journal.take() else { return Ok(()) };
+        self.roll_back(&mut journal)?;
+        self.unmark(&journal)?;
+        journal.end()
+    }
+
+    /// The outcome of that.
+    pub(super) fn undone(self) -> Report {
+        Report { summary: format!("{}: {}", self.task.title, rolled_back()), ..self.report }
+    }
+
+    /// What is left of a failure: what was done is undone where that is possible; otherwise
+    /// the journal stays, and the job can be finished.
+    pub(super) fn give_up(&mut self, error: Error) -> Error {
+        let Some(journal) = &self.journal else { return without_journal(error) };
+        let resumable = resumable(journal.path());
+        let back = possible(&*self.disk, journal.log()).and_then(|()| self.undo_all());
+        let said = if back.is_ok() { rolled_back().to_owned() } else { resumable };
+        match error.kind() {
+            Kind::Cancelled => Error::new(Kind::Cancelled, format!("{}; {said}", error.sentence())),
+            _ => error.also(&said),
+        }
+    }
+
+    /// Does one step; gives where it moved the file, if it did that.
+    fn execute(&mut self, step: &Step) -> Result<Option<PathBuf>> {
         match step {
             Step::Copy(copy) => self.copy(copy),
             Step::Relink { image, backing, format, of } => {
@@ -73,24 +165,25 @@ impl<'a> Run<'a> {
             Step::Create { image, size, backing, format } => self.create(image, *size, backing, *format),
             Step::Link { file, to } => {
                 self.committed = true;
-                link(file, to)
+                self.link(file, to)
             }
-            Step::Unlink { file } => unlink(file),
-            Step::Trash { file } => self.trash(file),
+            Step::Unlink { file } => self.unlink(file),
+            Step::Trash { file } => return self.trash(file).map(Some),
             Step::Verify { image, format } => self.verify(image, *format),
-        }
+        }?;
+        Ok(None)
     }
 
     /// The outcome, once all steps are done.
     pub(super) fn report(mut self) -> Report {
         let (wrote, freed) = (human_size(self.report.written_bytes), human_size(self.report.freed_bytes));
-        self.report.summary = format!("{}: wrote {wrote}, freed {freed}", self.plan.title);
+        self.report.summary = format!("{}: wrote {wrote}, freed {freed}", self.task.title);
         self.report
     }
 
     /// Opens images without locks: the job holds them all already.
     fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }
+        Opener { gate: self.gate.clone(), force_share: true, ..Opener::default() }
     }
 
     fn wrote(&mut self, written: Written) {
@@ -113,17 +206,20 @@ impl<'a> Run<'a> {
         }
         let runs = copy.runs(&source, target.unit(), target.size(), false)?;
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
+        // A mark says better than the time whether somebody else wrote.
+        let journal = self.journal.as_ref().filter(|journal| !journal.log().marks(&copy.into));
         let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
-        let moved = drive(runs, &mut *target, &mut |state, at, host, len| mover.fill(state, at, host, len));
-        if let Err(e) = moved {
-            return Err(match e.kind() {
-                Kind::Cancelled => stopped_in(copy, in_place),
-                _ if in_place => e.remedy(
-                    "run the commit again once that is mended; until then this file alone is a mixture",
-                ),
-                _ => e,
-            });
-        }
+        drive(runs, &mut *target, &mut |state, at, host, len| {
+            journal.map_or(Ok(()), Journal::beat)?;
+            mover.fill(state, at, host, len)
+        })
+        .map_err(|e| match e.kind() {
+            Kind::Cancelled if in_place => {
+                let into = Shown::path(&copy.into);
+                Error::new(Kind::Cancelled, format!("stopped; {into} is a mixture until the job is finished"))
+            }
+            _ => e,
+        })?;
         self.progress.enter(Phase::Syncing);
         self.committed |= overwrites;
         let written = target.finish()?;
@@ -158,6 +254,11 @@ impl<'a> Run<'a> {
 
     fn snapshot(&mut self, image: &Path, change: &SnapshotChange) -> Result<()> {
         self.progress.enter(Phase::Finishing);
+        let then = self.journal.as_ref().and_then(|journal| Some(journal.log().stamp(image)?.head));
+        if self.again && then.is_some_and(|then| self.disk.stamp(image).is_ok_and(|now| now.head != then)) {
+            // Its one switch is made; done again it would be another change.
+            return Ok(());
+        }
         let mut writer = Writer::open(self.files.get(image)?, false)?;
         change.request(&mut writer).at(image)?;
         let written = Box::new(writer).finish()?;
@@ -189,22 +290,46 @@ impl<'a> Run<'a> {
     /// Under another name until it is whole.
     fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
         self.progress.enter(Phase::Finishing);
-        let partial = Partial::begin(image)?;
+        if self.again && self.disk.stamp(image).is_ok() {
+            return Ok(());
+        }
+        let partial = Partial::begin(&self.disk, image)?;
         make(partial.file(), size, backing, format)?;
         self.report.written_bytes += partial.file().len()?;
         partial.publish()
     }
 
-    fn trash(&mut self, file: &Path) -> Result<()> {
+    fn link(&self, file: &Path, to: &Path) -> Result<()> {
+        let id = |path: &Path| self.disk.stamp(path).ok().map(|stamp| stamp.id);
+        match self.again && id(to).is_some() && id(file) == id(to) {
+            true => Ok(()),
+            false => link(&*self.disk, file, to),
+        }
+    }
+
+    fn unlink(&self, file: &Path) -> Result<()> {
+        match unlink(&*self.disk, file) {
+            Err(e) if self.again && e.kind() == Kind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn trash(&mut self, file: &Path) -> Result<PathBuf> {
         self.progress.enter(Phase::Finishing);
-        let note = serde_json::json!({
-            "original": file,
-            "operation": self.plan.operation,
-            "why": self.plan.title,
-        });
-        let to = trash(file, &format!("{note:#}\n"))?;
-        self.report.trashed.push((file.to_path_buf(), to));
-        Ok(())
+        let is_gone = self.again && self.disk.stamp(file).is_err_and(|e| e.kind() == Kind::NotFound);
+        let to = match (&self.journal, is_gone) {
+            (Some(journal), true) => find_in_trash(&*self.disk, file, journal.log())?,
+            _ => {
+                let note = serde_json::json!({
+                    "original": file,
+                    "operation": self.task.operation,
+                    "why": self.task.title,
+                });
+                trash(&*self.disk, file, &format!("{note:#}\n"))?
+            }
+        };
+        self.report.trashed.push((file.to_path_buf(), to.clone()));
+        Ok(to)
     }
 
     fn verify(&mut self, image: &Path, format: Format) -> Result<()> {
@@ -222,16 +347,28 @@ impl<'a> Run<'a> {
     }
 }
 
-fn stopped(what: impl Into<String>) -> Error {
-    Error::new(Kind::Cancelled, what)
+/// What `path` looks like, or that it is gone.
+pub(super) fn seen(disk: &dyn Disk, path: &Path) -> Result<Now> {
+    let stamp = match disk.stamp(path) {
+        Ok(stamp) => Some(stamp),
+        Err(e) if e.kind() == Kind::NotFound => None,
+        Err(e) => return Err(e),
+    };
+    Ok(Now { path: path.to_path_buf(), stamp })
 }
 
-fn stopped_in(copy: &Copy, in_place: bool) -> Error {
-    let into = Shown::path(&copy.into);
-    match in_place {
-        true => stopped(format!(
-            "stopped; resumable: {into} is a mixture until the commit is run again, every other view is as before"
-        )),
-        false => stopped("rolled back: every view is as before"),
+/// Where the file went that lay at `path` when it was last recorded.
+pub(super) fn find_in_trash(disk: &dyn Disk, path: &Path, log: &Log) -> Result<PathBuf> {
+    let lost = || Error::new(Kind::NotFound, "is neither here nor in the trash").at(path);
+    let then = log.stamp(path).ok_or_else(lost)?;
+    in_trash(path).into_iter().find(|to| disk.stamp(to).is_ok_and(|now| now.id == then.id)).ok_or_else(lost)
+}
+
+fn without_journal(error: Error) -> Error {
+    match error.kind() {
+        Kind::Cancelled => {
+            Error::new(Kind::Cancelled, format!("{}; rolled back: nothing was changed", error.sentence()))
+        }
+        _ => error,
     }
 }

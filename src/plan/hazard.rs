@@ -65,6 +65,8 @@ pub enum HazardKind {
     ViewChanges,
     /// The same could be had in another way.
     OtherWay,
+    /// A job was cut off, and its files were used since.
+    UsedMeanwhile,
 }
 
 /// What it takes to run a plan in spite of a hazard.
@@ -80,7 +82,7 @@ pub enum Consent {
 
 impl HazardKind {
     /// Every kind, for the list in the help and the man page.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::OtherChildren,
         Self::SnapshotsReadThrough,
         Self::InPlace,
@@ -96,6 +98,7 @@ impl HazardKind {
         Self::Broken,
         Self::ViewChanges,
         Self::OtherWay,
+        Self::UsedMeanwhile,
     ];
 
     /// Its name for `--accept` and in JSON.
@@ -116,6 +119,7 @@ impl HazardKind {
             Self::Broken => "broken",
             Self::ViewChanges => "view-changes",
             Self::OtherWay => "other-way",
+            Self::UsedMeanwhile => "used-meanwhile",
         }
     }
 
@@ -156,6 +160,9 @@ impl HazardKind {
             Self::Broken => "an image in the chain is damaged or missing",
             Self::ViewChanges => "views read something else afterwards; nothing is copied to prevent it",
             Self::OtherWay => "the same could be had in another way, at another cost",
+            Self::UsedMeanwhile => {
+                "recover: a file was used since its job was cut off; what was written then may be lost"
+            }
         }
     }
 
@@ -167,9 +174,12 @@ impl HazardKind {
             }
             Self::InUse => Consent::Never(Kind::InUse),
             Self::NoSpace => Consent::Never(Kind::NoSpace),
-            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat | Self::ViewChanges => {
-                Consent::ByName
-            }
+            Self::BitmapsLost
+            | Self::NoUndo
+            | Self::HardLinks
+            | Self::BackingFormat
+            | Self::ViewChanges
+            | Self::UsedMeanwhile => Consent::ByName,
             _ => Consent::None,
         }
     }

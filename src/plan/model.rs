@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Hazard, Step};
 use crate::chain::Gate;
 use crate::forest::Forest;
 use crate::storage::Stamp;
+use crate::wire;
 
 /// What an operation will do, before it does it.
 #[derive(Debug, Clone)]
@@ -53,15 +54,17 @@ pub struct Flow {
 }
 
 /// A file the plan was made for, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     /// Absolute path.
+    #[serde(with = "wire::path")]
     pub path: PathBuf,
     /// What it looked like.
     pub stamp: Stamp,
     /// Whether the plan changes it (otherwise it is only read).
     pub changes: bool,
     /// Its external data file, another file of the plan.
+    #[serde(with = "wire::path_option")]
     pub data: Option<PathBuf>,
 }
 

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::qcow2::Writer;
 use crate::image::{Format, Repair, Snapshot, Target};
+use crate::wire;
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// Copies guest ranges of a view into an image.
@@ -18,10 +19,10 @@ pub enum Step {
     /// Changes the backing file (and its recorded format) of an image: one sector.
     Relink {
         /// The image whose header changes.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// The name to record, relative or absolute; nothing for an image that stands alone.
-        #[serde(serialize_with = "lossy_option")]
+        #[serde(with = "wire::path_option")]
         backing: Option<PathBuf>,
         /// The format to record.
         format: Option<Format>,
@@ -31,7 +32,7 @@ pub enum Step {
     /// Drops the clusters that read the same without them, and gives the space back.
     Compact {
         /// The image.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Its format.
         format: Format,
@@ -39,7 +40,7 @@ pub enum Step {
     /// Takes, applies, deletes or renames an internal snapshot.
     Snapshot {
         /// The image, a qcow2.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// What is done.
         change: SnapshotChange,
@@ -47,7 +48,7 @@ pub enum Step {
     /// Mends metadata: refcounts from references.
     Repair {
         /// The image.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Its format.
         format: Format,
@@ -57,7 +58,7 @@ pub enum Step {
     /// Makes the virtual disk longer or shorter.
     Resize {
         /// The image.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Its format.
         format: Format,
@@ -69,12 +70,12 @@ pub enum Step {
     /// Makes a new, empty qcow2 image over another one.
     Create {
         /// The new file.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Bytes a guest sees.
         size: u64,
         /// The name of the image below, as it is recorded.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         backing: PathBuf,
         /// The format of the image below.
         format: Format,
@@ -82,28 +83,28 @@ pub enum Step {
     /// Gives a file a second name.
     Link {
         /// The file.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         file: PathBuf,
         /// The name that is added.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         to: PathBuf,
     },
     /// Takes a name away from a file that has another one.
     Unlink {
         /// The name.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         file: PathBuf,
     },
     /// Moves a file that nothing names any more to the trash beside it.
     Trash {
         /// The file.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         file: PathBuf,
     },
     /// Counts every reference of an image that was written.
     Verify {
         /// The image.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Its format.
         format: Format,
@@ -123,6 +124,48 @@ impl Step {
             | Self::Verify { image, .. } => Some(image),
             Self::Create { image, .. } => Some(image),
             Self::Trash { .. } | Self::Link { .. } | Self::Unlink { .. } => None,
+        }
+    }
+
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Verify { .. })
+    }
+
+    /// The image whose content or tables the step writes, with its format. A change of the backing file
+    /// is one of the header alone.
+    pub fn target(&self) -> Option<(&Path, Format)> {
+        match self {
+            Self::Copy(copy) => Some((&copy.into, copy.format)),
+            Self::Compact { image, format }
+            | Self::Repair { image, format, .. }
+            | Self::Resize { image, format, .. } => Some((image, *format)),
+            Self::Snapshot { image, .. } => Some((image, Format::Qcow2)),
+            _ => None,
+        }
+    }
+
+    /// Every file that the step names.
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut paths = self.writes();
+        match self {
+            Self::Copy(copy) => {
+                paths.push(&copy.from);
+                paths.extend(copy.ranges.paths());
+            }
+            Self::Verify { image, .. } => paths.push(image),
+            _ => {}
+        }
+        paths
+    }
+
+    /// The files that it changes, or the names of.
+    pub fn writes(&self) -> Vec<&Path> {
+        match self {
+            Self::Link { file, to } => vec![file, to],
+            Self::Unlink { file } | Self::Trash { file } => vec![file],
+            Self::Verify { .. } => Vec::new(),
+            _ => self.image().into_iter().collect(),
         }
     }
 
@@ -189,15 +232,15 @@ impl Step {
 }
 
 /// A copy of guest data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copy {
     /// How the target treats what it already has.
     pub mode: CopyMode,
     /// The image whose view is read.
-    #[serde(serialize_with = "lossy")]
+    #[serde(with = "wire::path")]
     pub from: PathBuf,
     /// The image that is written.
-    #[serde(serialize_with = "lossy")]
+    #[serde(with = "wire::path")]
     pub into: PathBuf,
     /// Its format.
     pub format: Format,
@@ -233,17 +276,17 @@ impl Copy {
 
 /// Which guest ranges a copy is about. A rule, not a list: it is worked out from metadata when
 /// planning and again, with the same result, when doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case")]
 pub enum Ranges {
     /// What committing `top` changes in `base`: all that the layers above the base hold, and what
     /// lies beyond the end of the base.
     Committed {
         /// The image that is committed.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         top: PathBuf,
         /// The image it is committed into.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         base: PathBuf,
         /// Widened to whole units of so many bytes: those of a layer between that stays, and that holds
         /// its own copy of such units by the time the base changes.
@@ -252,36 +295,47 @@ pub enum Ranges {
     /// What `base` shows beyond the end of `top`, which has shown zeros there so far.
     BeyondEnd {
         /// The shorter image.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         top: PathBuf,
         /// The image that takes its place.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         base: PathBuf,
     },
     /// What the layers between `image` and `base` hold: those that `image` will not read any more.
     Dropped {
         /// The image that will be based on `base`.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// A layer below it; nothing for an image that will stand alone.
-        #[serde(serialize_with = "lossy_option")]
+        #[serde(with = "wire::path_option")]
         base: Option<PathBuf>,
     },
     /// Where what `image` reads from below now differs from what `base` shows.
     Differs {
         /// The image that will be based on `base`.
-        #[serde(serialize_with = "lossy")]
+        #[serde(with = "wire::path")]
         image: PathBuf,
         /// Any other image, or nothing.
-        #[serde(serialize_with = "lossy_option")]
+        #[serde(with = "wire::path_option")]
         base: Option<PathBuf>,
         /// The format of that image.
         format: Option<Format>,
     },
 }
 
+impl Ranges {
+    fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::Committed { top, base, .. } | Self::BeyondEnd { top, base } => vec![top, base],
+            Self::Dropped { image, base } | Self::Differs { image, base, .. } => {
+                std::iter::once(&**image).chain(base.as_deref()).collect()
+            }
+        }
+    }
+}
+
 /// Which states of an image a copy is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum States {
     /// The active one.
@@ -293,7 +347,7 @@ pub enum States {
 }
 
 /// How a copy treats what the target already has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyMode {
     /// Only what the target leaves unallocated; changes no view.
@@ -303,7 +357,7 @@ pub enum CopyMode {
 }
 
 /// A change of an image's internal snapshots. An index is a place in the snapshot table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum SnapshotChange {
     /// Takes one of the active state.
@@ -355,17 +409,5 @@ impl SnapshotChange {
             Self::Delete { index } => writer.delete_snapshot(*index),
             Self::Rename { index, name } => writer.rename_snapshot(*index, name),
         }
-    }
-}
-
-/// Paths need not be UTF-8, JSON must be.
-fn lossy<S: serde::Serializer>(path: &std::path::Path, s: S) -> std::result::Result<S::Ok, S::Error> {
-    s.serialize_str(&path.to_string_lossy())
-}
-
-fn lossy_option<S: serde::Serializer>(path: &Option<PathBuf>, s: S) -> std::result::Result<S::Ok, S::Error> {
-    match path {
-        Some(path) => lossy(path, s),
-        None => s.serialize_none(),
     }
 }

@@ -7,6 +7,7 @@
 //! The only `unsafe` of the crate is in `sys.rs`: three system calls that no safe wrapper offers.
 
 mod copy;
+mod disk;
 mod locks;
 mod mem;
 mod names;
@@ -22,14 +23,15 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
+pub use disk::{Disk, HostDisk};
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
-pub use names::{link, publish, unlink};
+pub use names::{link, rename, unlink};
 pub use partial::Partial;
-pub use real::{RealFile, free_space, sync_dir};
+pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, Trace, apply_event};
 pub use stamp::Stamp;
-pub use trash::{TRASH, trash};
+pub use trash::{TRASH, in_trash, trash};
 
 use crate::error::Result;
 

@@ -2,35 +2,35 @@
 
 use std::path::Path;
 
-use super::real::sync_dir;
-use crate::error::{Error, Result};
+use super::Disk;
+use crate::error::Result;
 
-fn folder(path: &Path) -> &Path {
+/// The folder a file lies in; the current one for a bare name.
+pub(super) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
 }
 
-/// Gives a finished file its real name. Fails when that exists already.
-pub fn publish(partial: &Path, to: &Path) -> Result<()> {
-    let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
-    rustix::fs::renameat_with(here, partial, here, to, flags)
-        .map_err(|e| Error::io("cannot give the new file its name", e.into()).at(to))?;
-    sync_dir(folder(to))
+/// Gives a file another name in the same file system. Fails when that exists already.
+pub fn rename(disk: &dyn Disk, file: &Path, to: &Path) -> Result<()> {
+    disk.rename(file, to)?;
+    disk.sync_dir(folder(to))?;
+    match folder(file) == folder(to) {
+        true => Ok(()),
+        false => disk.sync_dir(folder(file)),
+    }
 }
 
 /// Gives the file at `file` a second name, on the same file system. Fails when that exists already.
-pub fn link(file: &Path, to: &Path) -> Result<()> {
-    std::fs::hard_link(file, to).map_err(|e| {
-        let error = Error::io("cannot give the file another name", e).at(to);
-        error.remedy("the new name must be free, and in a folder of the same file system")
-    })?;
-    sync_dir(folder(to))
+pub fn link(disk: &dyn Disk, file: &Path, to: &Path) -> Result<()> {
+    disk.link(file, to)?;
+    disk.sync_dir(folder(to))
 }
 
-/// Takes a name away from a file that has another one.
-pub fn unlink(file: &Path) -> Result<()> {
-    std::fs::remove_file(file).map_err(|e| Error::io("cannot take the old name away", e).at(file))?;
-    sync_dir(folder(file))
+/// Takes a name away.
+pub fn unlink(disk: &dyn Disk, file: &Path) -> Result<()> {
+    disk.unlink(file)?;
+    disk.sync_dir(folder(file))
 }

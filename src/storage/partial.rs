@@ -6,13 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Access, File, FileId, Lock, RealFile, publish};
+use super::{Access, Disk, File, FileId, Lock, names};
 use crate::error::{Error, Kind, Result};
 
 /// A file under way to its name. Dropped before it is published, it is gone.
-#[derive(Debug)]
 pub struct Partial {
-    file: Arc<RealFile>,
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn File>,
     path: PathBuf,
     to: PathBuf,
     published: bool,
@@ -24,16 +24,15 @@ impl Partial {
     /// Begins an empty file, to be called `to` in the end.
     ///
     /// Fails with [`Kind::InUse`] when another process is making a file of that name.
-    pub fn begin(to: &Path) -> Result<Self> {
+    pub fn begin(disk: &Arc<dyn Disk>, to: &Path) -> Result<Self> {
         let mut name = OsString::from(".");
         name.push(to.file_name().unwrap_or_default());
         name.push(".cowherd-partial");
         let path = to.with_file_name(name);
-        let file = match RealFile::create_new(&path) {
-            Err(_) if is_left(&path, None) => RealFile::open(&path, true)?,
+        let file = match disk.create(&path, false) {
+            Err(_) if is_left(&path, None) => disk.open(&path, true)?,
             made => made?,
         };
-        let file = Arc::new(file);
         let lock = Lock::acquire(file.clone(), Access::Write)?;
         // Until the lock was there, its owner may have published or removed it; and nothing but a file
         // of this name is emptied, whatever the name led to.
@@ -41,17 +40,17 @@ impl Partial {
             return Err(Error::new(Kind::Changed, "was made by another process meanwhile").at(to));
         }
         file.set_len(0)?;
-        Ok(Self { file, path, to: to.to_path_buf(), published: false, _lock: lock })
+        Ok(Self { disk: disk.clone(), file, path, to: to.to_path_buf(), published: false, _lock: lock })
     }
 
     /// The file.
-    pub fn file(&self) -> &RealFile {
-        &self.file
+    pub fn file(&self) -> &dyn File {
+        &*self.file
     }
 
     /// Gives the file its name. Fails when that exists already.
     pub fn publish(mut self) -> Result<()> {
-        publish(&self.path, &self.to)?;
+        names::rename(&*self.disk, &self.path, &self.to)?;
         self.published = true;
         Ok(())
     }
@@ -61,7 +60,7 @@ impl Drop for Partial {
     fn drop(&mut self) {
         if !self.published {
             // Ours, and nothing yet; a failure before this one is the one to tell about.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = self.disk.unlink(&self.path);
         }
     }
 }
@@ -78,6 +77,11 @@ fn is_left(path: &Path, file: Option<FileId>) -> bool {
 mod tests {
     use super::*;
 
+    fn begin(to: &Path) -> Result<Partial> {
+        let disk: Arc<dyn Disk> = Arc::new(crate::storage::HostDisk);
+        Partial::begin(&disk, to)
+    }
+
     fn left(folder: &Path) -> PathBuf {
         folder.join(".new.cowherd-partial")
     }
@@ -87,13 +91,13 @@ mod tests {
         let Ok(folder) = tempfile::tempdir() else { return Ok(()) };
         let (folder, new) = (folder.path(), folder.path().join("new"));
         let _ = std::fs::write(left(folder), "half of it");
-        let partial = Partial::begin(&new)?;
+        let partial = begin(&new)?;
         assert_eq!(partial.file().len()?, 0);
         // One that is being written is not.
-        assert_eq!(Partial::begin(&new).map_err(|e| e.kind()).err(), Some(Kind::InUse));
+        assert_eq!(begin(&new).map_err(|e| e.kind()).err(), Some(Kind::InUse));
         partial.publish()?;
         assert!(new.exists() && !left(folder).exists());
-        drop(Partial::begin(&folder.join("other"))?);
+        drop(begin(&folder.join("other"))?);
         assert!(!folder.join(".other.cowherd-partial").exists());
         Ok(())
     }
@@ -109,7 +113,7 @@ mod tests {
             |a: &Path, b: &Path| std::fs::hard_link(a, b),
         ] {
             assert!(make(&precious, &left(folder)).is_ok());
-            assert!(Partial::begin(&folder.join("new")).is_err());
+            assert!(begin(&folder.join("new")).is_err());
             assert_eq!(std::fs::read(&precious).ok(), Some(b"x".to_vec()));
             let _ = std::fs::remove_file(left(folder));
         }

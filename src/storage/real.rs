@@ -43,12 +43,22 @@ impl RealFile {
 
     /// Creates a file that must not exist yet, readable and writable.
     pub fn create_new(path: &Path) -> Result<Self> {
-        let file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(|e| Error::io("cannot create", e).at(path))?;
+        Self::create(path, false)
+    }
+
+    /// The same; a `private` one can be read by its owner alone. [`Kind::Exists`] when the name is taken.
+    pub fn create(path: &Path, private: bool) -> Result<Self> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        if private {
+            options.mode(0o600);
+        }
+        let file = options.open(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::new(Kind::Exists, "cannot create: the name is taken").at(path)
+            }
+            _ => Error::io("cannot create", e).at(path),
+        })?;
         Self::from_file(path, file)
     }
 
@@ -229,6 +239,6 @@ pub fn free_space(path: &Path) -> Result<u64> {
 }
 
 /// Makes renames and new names in `dir` durable.
-pub fn sync_dir(dir: &Path) -> Result<()> {
+pub(super) fn sync_dir(dir: &Path) -> Result<()> {
     fs::File::open(dir).and_then(|d| d.sync_all()).map_err(|e| Error::io("cannot sync the folder", e).at(dir))
 }

@@ -1,23 +1,27 @@
 //! What a file looked like at one moment, so that a later moment can tell whether it changed.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use flate2::Crc;
+use serde::{Deserialize, Serialize};
 
 use super::{File, FileId, RealFile, read_exact_or_zero};
 use crate::error::{Error, Result};
 
-/// Identity, size, time and head of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Identity, size, times and head of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Device and inode.
     pub id: FileId,
     /// Length in bytes.
     pub len: u64,
-    /// Modification time: seconds and nanoseconds since 1970.
+    /// When content was last written: seconds and nanoseconds since 1970.
     pub modified: (i64, i64),
-    /// Hash of the first 4 KiB. Equal within one run of the program only.
-    pub head: u64,
+    /// When anything about the file last changed, which nobody can set.
+    pub changed: (i64, i64),
+    /// CRC-32 of the first 4 KiB.
+    pub head: u32,
     /// Names the file has.
     pub links: u64,
 }
@@ -27,16 +31,28 @@ impl Stamp {
     pub fn of(path: &Path) -> Result<Self> {
         let file = RealFile::open(path, false)?;
         let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot examine", e).at(path))?;
-        let mut head = [0; 4096];
-        read_exact_or_zero(&file, 0, &mut head)?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&head);
         Ok(Self {
             id: file.id(),
             len: file.len()?,
             modified: (meta.mtime(), meta.mtime_nsec()),
-            head: hasher.finish(),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            head: Self::head_of(&file)?,
             links: meta.nlink(),
         })
+    }
+
+    /// CRC-32 of the first 4 KiB of `file`; what is missing counts as zeros.
+    pub fn head_of(file: &dyn File) -> Result<u32> {
+        let mut head = [0; 4096];
+        read_exact_or_zero(file, 0, &mut head)?;
+        let mut crc = Crc::new();
+        crc.update(&head);
+        Ok(crc.sum())
+    }
+
+    /// Whether the content is the same, whatever happened to the names of the file.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let content = |s: &Self| (s.id, s.len, s.modified, s.head);
+        content(self) == content(other)
     }
 }

@@ -2,8 +2,8 @@
 //! Between two of those no file and no folder changes, so together they are every moment there is. (What
 //! a power cut leaves of writes that no sync has followed yet is the matter of `tests/engine.rs`.)
 //!
-//! After each: what the plan does not name reads as before, the check finds nothing but leaks, and the
-//! same command does what it was asked for.
+//! After each: what the plan does not name reads as before, the check finds nothing but leaks, `recover`
+//! finishes what was begun, or undoes it, and the same command does what it was asked for.
 //!
 //! The default run takes some of the moments of each trial; `COWHERD_KILLS=all` takes all of them.
 
@@ -72,16 +72,24 @@ fn cut(name: &str, trial: &Trial, signal: Signal) {
     };
     let mut seen = HashSet::new();
     let mut cut_off = 0;
-    for moment in spread(&all, wanted) {
+    let again = |moment, what: &str| {
         std::fs::remove_dir_all(&images).unwrap();
         copy_folder(&pristine, &images);
-        let what = format!("{name}: {} {}", moment.call, moment.nth);
         let done = interrupted(&lab, trial, moment, signal);
-        cut_off += usize::from(!done.status.success());
-        assert_ended(&what, &done, signal);
+        assert_ended(what, &done, signal);
+        !done.status.success()
+    };
+    for moment in spread(&all, wanted) {
+        let what = format!("{name}: {} {}", moment.call, moment.nth);
+        cut_off += usize::from(again(moment, &what));
         // Two moments may leave the same; the rest would be the same too.
         if seen.insert(content(&images)) {
             assert_unharmed(&what, &lab, trial, &before);
+            if assert_finishes(&what, &herd, trial) {
+                assert_unharmed(&format!("{what}, and recovered"), &lab, trial, &before);
+                again(moment, &what);
+                assert_rolls_back(&what, &herd, trial);
+            }
             assert_completes(&what, &herd, trial);
             assert_unharmed(&format!("{what}, and once more"), &lab, trial, &before);
         }
@@ -162,6 +170,52 @@ fn assert_unharmed(what: &str, lab: &Lab, trial: &Trial, before: &Views) {
         let code = lab.try_tool("qemu-img", &["check", name]).status.code();
         assert!(matches!(code, Some(0 | 3 | 63)), "{what}: qemu-img check {name}: {code:?}");
     }
+}
+
+/// Finishes what was interrupted, and says whether anything was: then all is as the command was to leave it.
+fn assert_finishes(what: &str, herd: &Herd<'_>, trial: &Trial) -> bool {
+    let left = herd.lab.run("recover --dry-run --json").expect(0).json();
+    let left = left["interrupted"].as_array().unwrap().len();
+    if left > 0 {
+        let refused = herd.lab.run(&format!("{} --yes", trial.line));
+        assert_eq!(refused.code, 14, "{what}: {}", refused.err);
+    }
+    let done = herd.lab.run("recover --yes");
+    assert_eq!(done.code, 0, "{what}: recover: {}", done.err);
+    assert!(
+        left == 0 || (trial.done)(herd),
+        "{what}: recover did not end it: {}",
+        String::from_utf8_lossy(&done.out)
+    );
+    let (before, again) = (content(&herd.lab.dir()), herd.lab.run("recover --yes"));
+    assert_eq!(
+        (again.code, content(&herd.lab.dir())),
+        (0, before),
+        "{what}: recovering twice: {}",
+        again.err
+    );
+    left > 0
+}
+
+/// Undoes what was interrupted: every view as before, the named ones too. Or says that it is too late.
+fn assert_rolls_back(what: &str, herd: &Herd<'_>, trial: &Trial) {
+    let left = herd.lab.run("recover --dry-run --json").expect(0).json();
+    let Some(can) = left["interrupted"][0]["can_roll_back"].as_bool() else { return };
+    let done = herd.lab.run("recover --roll-back --yes");
+    assert_eq!(done.code == 0, can, "{what}: roll-back: {}", done.err);
+    match can {
+        true => {
+            let now = herd.lab.views();
+            assert_eq!(now.keys().collect::<Vec<_>>(), herd.before.keys().collect::<Vec<_>>(), "{what}");
+            for (view, bytes) in herd.before {
+                assert_same(&format!("{what}: {view}, rolled back"), &now[view], bytes);
+            }
+            let left = herd.lab.run("recover --dry-run --json").expect(0).json();
+            assert_eq!(left["interrupted"].as_array().map(Vec::len), Some(0), "{what}: {left}");
+        }
+        false => assert_eq!(herd.lab.run("recover --yes").code, 0, "{what}"),
+    }
+    assert_unharmed(&format!("{what}, rolled back"), herd.lab, trial, herd.before);
 }
 
 /// What was not done yet is done now; what was done may be refused, by a sentence and not by a defect.

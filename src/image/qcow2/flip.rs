@@ -1,7 +1,7 @@
 //! Making a change true: the last tables, one barrier, sector 0, and only then giving back.
 
 use super::extensions::BITMAPS;
-use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, Header, SECTOR};
+use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use super::tables::to_be_bytes;
 use super::writer::Writer;
 use crate::error::Result;
@@ -45,7 +45,7 @@ impl Writer {
     /// The autoclear bits that still hold afterwards: what an unknown one promises may not, and
     /// bitmaps are valid as long as the active state reads the same.
     pub(super) fn lasting_autoclear(&self) -> u64 {
-        AUTOCLEAR_RAW_DATA | if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS }
+        AUTOCLEAR_JOB | AUTOCLEAR_RAW_DATA | if self.content_changes { 0 } else { AUTOCLEAR_BITMAPS }
     }
 
     /// Sector 0 as it will be with `header`.

@@ -37,6 +37,8 @@ pub(super) const COMPAT_LAZY_REFCOUNTS: u64 = 1;
 pub(super) const AUTOCLEAR_BITMAPS: u64 = 1;
 /// The external data file by itself reads as the active state.
 pub(super) const AUTOCLEAR_RAW_DATA: u64 = 1 << 1;
+/// Ours: a job is under way, and nobody else has opened the image for writing since it began.
+pub(super) const AUTOCLEAR_JOB: u64 = 1 << 62;
 
 /// The header as it lies in the file.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

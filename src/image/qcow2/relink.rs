@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::super::BackingRef;
 use super::extensions::{BACKING_FORMAT, Extensions, FEATURE_NAMES};
-use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, Header, SECTOR};
+use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use crate::error::{Error, Result};
 use crate::storage::{File, read_exact_or_zero};
 use crate::units::align_up;
@@ -59,8 +59,8 @@ pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     }
     let (backing_offset, backing_size) = (place as u64, name.len() as u32);
     // The active state reads the same; what an unknown bit promises may not hold any more.
-    let flipped =
-        Header { backing_offset, backing_size, autoclear: header.autoclear & AUTOCLEAR_BITMAPS, ..header };
+    let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_JOB);
+    let flipped = Header { backing_offset, backing_size, autoclear, ..header };
     file.write_at(0, &flipped.store(&sector)?)?;
     file.sync()?;
     Ok(SECTOR as u64 + if place < SECTOR { 0 } else { name.len() as u64 })
@@ -73,7 +73,7 @@ fn unlink(file: &dyn File, header: &Header) -> Result<u64> {
     read_exact_or_zero(file, 0, &mut sector)?;
     // A format without a name means nothing, so it may stay where it cannot go.
     extensions.without(BACKING_FORMAT).put(header, &extensions, &mut sector);
-    let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA);
+    let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA | AUTOCLEAR_JOB);
     let flipped = Header { backing_offset: 0, backing_size: 0, autoclear, ..header.clone() };
     file.write_at(0, &flipped.store(&sector)?)?;
     file.sync()?;

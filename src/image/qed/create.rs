@@ -53,6 +53,7 @@ impl CreateOptions {
             l1: Host(cluster),
             image_size: align_up(self.virtual_size, 512),
             need_check: false,
+            marked: false,
             backing: self.backing.clone(),
             backing_place: place,
             file_size: cluster * (1 + u64::from(table)),

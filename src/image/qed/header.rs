@@ -17,6 +17,9 @@ const BACKING_FILE: u64 = 1;
 const NEED_CHECK: u64 = 2;
 /// The backing file is raw and must not be probed.
 const BACKING_IS_RAW: u64 = 4;
+/// An autoclear feature of ours: a job is under way, and nobody else has opened the image for writing
+/// since it began.
+const AUTOCLEAR_JOB: u64 = 1 << 62;
 
 pub(super) const CLUSTER_SIZES: std::ops::RangeInclusive<u64> = (4 << 10)..=(64 << 20);
 const TABLE_SIZES: std::ops::RangeInclusive<u64> = 1..=16;
@@ -57,6 +60,8 @@ pub(super) struct Header {
     pub(super) l1: Host,
     pub(super) image_size: u64,
     pub(super) need_check: bool,
+    /// The mark of a job.
+    pub(super) marked: bool,
     pub(super) backing: Option<BackingRef>,
     /// Offset and length of the backing name.
     pub(super) backing_place: (u32, u32),
@@ -116,7 +121,7 @@ impl Header {
     }
 
     /// Sector 0 with what may change in it; `old` is the sector as it lies in the file. Autoclear
-    /// features are cleared, because none is known.
+    /// features are cleared, because none is known but the mark.
     pub(super) fn store(&self, old: &[u8; SECTOR]) -> [u8; SECTOR] {
         let mut sector = *old;
         let (head, _) = sector.split_at_mut(LEN as usize);
@@ -128,7 +133,7 @@ impl Header {
                 (BACKING_IS_RAW, raw),
             ];
             layout.features.set(bits.into_iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum());
-            layout.autoclear_features.set(0);
+            layout.autoclear_features.set(if self.marked { AUTOCLEAR_JOB } else { 0 });
             layout.l1_table_offset.set(self.l1.0);
             layout.image_size.set(self.image_size);
             layout.backing_filename_offset.set(self.backing_place.0);
@@ -200,6 +205,7 @@ impl Layout {
             l1: Host(self.l1_table_offset.get()),
             image_size: self.image_size.get(),
             need_check: features & NEED_CHECK != 0,
+            marked: self.autoclear_features.get() & AUTOCLEAR_JOB != 0,
             backing: None,
             backing_place: (self.backing_filename_offset.get(), self.backing_filename_size.get()),
             file_size: align_down(align_up(file_len, SECTOR as u64), cluster_size),

@@ -30,6 +30,7 @@ mod create;
 mod empty;
 mod header;
 mod layout;
+mod mark;
 mod measure;
 mod relink;
 mod repair;
@@ -50,6 +51,7 @@ use tables::{Cache, Entry};
 
 pub use create::{CreateOptions, create};
 pub use empty::empty;
+pub use mark::{mark, marked};
 pub use measure::{measure, units};
 pub use relink::relink;
 pub use repair::repair;

@@ -1,0 +1,72 @@
+//! Marks on the images that a job writes, from before the first step until after the last.
+
+use std::path::Path;
+
+use super::files::Files;
+use super::journal::{Journal, Mark, Now, Was};
+use super::steps::{Run, seen};
+use super::task::Task;
+use crate::error::{Error, Kind, Place, Result};
+use crate::image::{self, Format};
+use crate::plan::Step;
+use crate::storage::Disk;
+
+/// The images of `task` that can bear a mark.
+pub(super) fn to_set(task: &Task, files: &Files) -> Result<Vec<Mark>> {
+    let mut marks = Vec::new();
+    for (path, format) in task.targets() {
+        if image::marked(&*files.get(path)?.image, format).at(path)?.is_some() {
+            marks.push(Mark { path: path.to_path_buf(), format });
+        }
+    }
+    Ok(marks)
+}
+
+/// Sets them; gives what the files look like since.
+pub(super) fn set(disk: &dyn Disk, marks: &[Mark], files: &Files) -> Result<Vec<Now>> {
+    let one = |mark: &Mark| {
+        image::mark(&*files.get(&mark.path)?.image, mark.format, true)?;
+        seen(disk, &mark.path)
+    };
+    marks.iter().map(one).collect()
+}
+
+/// The backing files that the images have whose references `task` changes.
+pub(super) fn links(task: &Task, files: &Files) -> Result<Vec<Was>> {
+    let mut links: Vec<Was> = Vec::new();
+    for step in &task.steps {
+        let Step::Relink { image, of, .. } = step else { continue };
+        if !links.iter().any(|known| known.path == *image) {
+            let backing = image::open(files.get(image)?.image, Some(*of)).at(image)?.backing().cloned();
+            links.push(Was { path: image.clone(), backing });
+        }
+    }
+    Ok(links)
+}
+
+impl Run<'_> {
+    /// Takes the marks off, wherever their files are by now.
+    pub(super) fn unmark(&self, journal: &Journal) -> Result<()> {
+        let log = journal.log();
+        for mark in &log.opening.marks {
+            match self.files.get(&mark.path) {
+                Ok(files) => image::mark(&*files.image, mark.format, false)?,
+                // Moved before this run began.
+                Err(_) => match log.where_is(&mark.path) {
+                    Some(to) => unmark_at(&*self.disk, to, mark.format)?,
+                    None => false,
+                },
+            };
+        }
+        Ok(())
+    }
+}
+
+fn unmark_at(disk: &dyn Disk, path: &Path, format: Format) -> Result<bool> {
+    match disk.open(path, true) {
+        Ok(file) => image::mark(&*file, format, false),
+        // Somebody emptied the trash.
+        Err(e) if e.kind() == Kind::NotFound => Ok(false),
+        Err(e) => Err::<bool, Error>(e),
+    }
+}

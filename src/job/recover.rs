@@ -1,0 +1,88 @@
+//! Taking up a job that was cut off: to its end, or back to its beginning.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::Files;
+use super::journal::Journal;
+use super::leftover::journals_in;
+use super::meanwhile::unused;
+use super::steps::Run;
+use super::undo::possible;
+use super::{Options, Progress, Report, journal, run};
+use crate::chain::Gate;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{FileState, HazardKind};
+use crate::storage::{Access, Disk, HostDisk, Lock, RealFile, unlink};
+use crate::text::Shown;
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// To the end.
+    Finish,
+    /// Back to the beginning, as long as no view has begun to change.
+    RollBack,
+}
+
+/// The journal at `path`, when its job does not run and it names nothing that `gate` forbids.
+pub(super) fn take_over(disk: &Arc<dyn Disk>, path: &Path, gate: &Gate) -> Result<Journal> {
+    let nothing = || Error::new(Kind::NotFound, "is no journal of an interrupted job").at(path);
+    let journal = Journal::take_over(disk, path)?.ok_or_else(nothing)?;
+    let log = journal.log();
+    let task = log.task();
+    let steps = task.steps.iter().flat_map(|step| step.paths());
+    let moved = (0..task.steps.len()).filter_map(|step| log.moved(step));
+    let pointers = log.opening.pointers.iter().map(|pointer| &*pointer.0);
+    for name in steps.chain(moved).chain(pointers).chain(task.files.iter().map(|file| &*file.path)) {
+        gate.admit(name)?;
+    }
+    Ok(journal)
+}
+
+/// Goes on with `journal`, or undoes it.
+pub(super) fn run(
+    disk: &Arc<dyn Disk>,
+    journal: Journal,
+    how: Recovery,
+    gate: Gate,
+    progress: &Progress,
+    options: &Options,
+) -> Result<Report> {
+    let task = journal.log().task().clone();
+    let there: Vec<FileState> =
+        task.files.iter().filter(|file| disk.stamp(&file.path).is_ok()).cloned().collect();
+    let files = Files::lock(&**disk, &there, progress)?;
+    if !options.accepted.contains(&HazardKind::UsedMeanwhile) {
+        unused(&**disk, journal.log(), &disk.stamp(journal.path())?)?;
+    }
+    let back = journal.log().back || how == Recovery::RollBack;
+    if back {
+        possible(&**disk, journal.log())?;
+    }
+    progress.note(format!("took up the journal {}", Shown::path(journal.path())));
+    let mut run = Run::new(&task, progress, disk.clone(), files, gate, options);
+    run.keep(journal);
+    if back {
+        return match run.undo_all() {
+            Ok(()) => Ok(run.undone()),
+            Err(e) => Err(e.also("resumable: `cowherd recover` goes on undoing it")),
+        };
+    }
+    run.resume();
+    run::finish(run)
+}
+
+/// Removes journals in `folder` whose job had not begun, and those that lead to one that is gone. Gives
+/// how many.
+pub fn discard_unbegun(folder: &Path) -> Result<usize> {
+    let mut gone = 0;
+    for path in journals_in(folder) {
+        let lock = Lock::acquire(Arc::new(RealFile::open(&path, true)?), Access::Write);
+        if lock.is_ok() && journal::look(&path)?.is_none() {
+            unlink(&HostDisk, &path)?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,123 @@
+//! Undoing a job that was cut off, step by step, last first.
+//!
+//! What was filled in changed no view and stays. References and names are put back. Once the view that
+//! the plan names has begun to change there is no way back, only the way to the end.
+
+use std::path::Path;
+
+use super::journal::{Journal, Log};
+use super::steps::{Run, find_in_trash};
+use crate::error::{Error, Kind, Result};
+use crate::image;
+use crate::plan::{CopyMode, Step};
+use crate::storage::{Disk, Partial, link, rename, unlink};
+use crate::text::Shown;
+
+/// Fails, with the reason, when the job cannot be undone any more.
+pub(super) fn possible(disk: &dyn Disk, log: &Log) -> Result<()> {
+    for index in log.to_undo() {
+        let Some(step) = log.task().steps.get(index) else { continue };
+        let changes_view = match step {
+            Step::Copy(copy) => copy.mode == CopyMode::Overwrite,
+            Step::Compact { .. } | Step::Snapshot { .. } | Step::Resize { .. } => true,
+            _ => false,
+        };
+        if let Some((path, _)) = step.target()
+            && changes_view
+            && (log.was_done(index) || has_begun(disk, log, step, path)?)
+        {
+            return Err(Error::new(Kind::Usage, "has changed already; the job can only be finished")
+                .at(path)
+                .remedy("run recover without --roll-back"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the step under way has changed what somebody reads. Until its one switch, which is in the head
+/// of the file, a step changes nothing; what is overwritten in place changes at once.
+fn has_begun(disk: &dyn Disk, log: &Log, step: &Step, path: &Path) -> Result<bool> {
+    let task = log.task();
+    let at_once = task.in_place(step);
+    for path in std::iter::once(path).chain(task.data_of(path).filter(|_| at_once)) {
+        let Some(then) = log.stamp(path) else { continue };
+        let now = disk.stamp(path)?;
+        // The head of an image that bears the mark is all that says whether it was switched.
+        if if at_once && !log.marks(path) { now != *then } else { now.head != then.head } {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Run<'_> {
+    /// Undoes what was done, as far as `journal` says.
+    pub(super) fn roll_back(&mut self, journal: &mut Journal) -> Result<()> {
+        if !journal.log().back {
+            journal.back()?;
+        }
+        for index in journal.log().to_undo() {
+            let Some(step) = journal.log().task().steps.get(index).cloned() else { continue };
+            self.progress.note(format!("undoing step {}: {}", index + 1, step.describe()));
+            self.undo(&step, index, journal.log())?;
+            let done = self.after(&step, index, None)?;
+            journal.undone(done)?;
+        }
+        Ok(())
+    }
+
+    fn undo(&mut self, step: &Step, index: usize, log: &Log) -> Result<()> {
+        let disk = self.disk.clone();
+        let there = |path: &Path| disk.stamp(path).ok();
+        match step {
+            Step::Relink { image, of, .. } => {
+                let was = log.opening.links.iter().find(|was| was.path == *image);
+                let was = was.and_then(|was| was.backing.as_ref());
+                image::relink(&*self.files.get(image)?.image, *of, was).map(|_| ())
+            }
+            Step::Link { file, to } => match (there(file), there(to)) {
+                (Some(file), Some(new)) if file.id == new.id => unlink(&*disk, to),
+                (_, None) => Ok(()),
+                _ => Err(Error::new(Kind::Changed, "is not the file that it was").at(to)),
+            },
+            Step::Unlink { file } if there(file).is_none() => {
+                let other = log.task().steps.iter().find_map(|step| match step {
+                    Step::Link { file: old, to } if old == file => Some(to),
+                    _ => None,
+                });
+                let other = other.ok_or_else(|| Error::new(Kind::Internal, "a name without another"))?;
+                link(&*disk, other, file)
+            }
+            Step::Trash { file } if there(file).is_none() => {
+                let found = match log.moved(index) {
+                    Some(to) => to.to_path_buf(),
+                    None => find_in_trash(&*disk, file, log)?,
+                };
+                rename(&*disk, &found, file)
+            }
+            Step::Create { image, .. } => {
+                if log.was_done(index) && there(image).as_ref() != log.stamp(image) {
+                    return Err(Error::new(Kind::Changed, "was used since it was made").at(image));
+                }
+                if there(image).is_some() {
+                    unlink(&*disk, image)?;
+                }
+                // What was under way to this name goes as well.
+                drop(Partial::begin(&disk, image)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What to say about a job that was undone.
+pub(super) fn rolled_back() -> &'static str {
+    "rolled back: every view is as before"
+}
+
+/// What to say about a job that can be taken up again.
+pub(super) fn resumable(journal: &Path) -> String {
+    let folder = Shown::path(journal.parent().unwrap_or(Path::new("/")));
+    format!("resumable: `cowherd recover {folder}` finishes it")
+}
