@@ -72,8 +72,8 @@ impl Leftover {
 /// The jobs whose journals lie in these folders themselves, and those on block devices.
 pub fn leftovers(folders: &[PathBuf]) -> Result<Vec<Leftover>> {
     let mut found: Vec<Leftover> = Vec::new();
-    let devices = journal::of_devices().ok();
-    for folder in folders.iter().chain(&devices) {
+    let devices = journal::of_devices();
+    for folder in folders.iter().chain([&devices]) {
         for path in journals_in(folder) {
             let Some((journal, log)) = journal::look(&path)? else { continue };
             if !found.iter().any(|known| known.journal == journal) {

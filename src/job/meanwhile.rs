@@ -1,6 +1,7 @@
 //! Whether somebody used the files of a job that was cut off, before it goes on.
 //!
-//! A file that no step was writing must look exactly as when it was last recorded. One that bears the mark
+//! A file that no step was writing must look as when it was last recorded; a power cut may have lost when that
+//! was, so its times may be older but never newer. One that bears the mark
 //! was not written by anybody else, whatever the job did to it. Raw files and version 2 of qcow2 have no
 //! place for a mark; while a step writes one of those, the time of its last change must be one at which
 //! the job was still alive.
@@ -36,7 +37,7 @@ pub(super) fn unused(disk: &dyn Disk, log: &Log, journal: &Stamp) -> Result<()> 
         let is_ours = match (mark_of(log, path)?, step) {
             _ if now == *then => true,
             (Some(marked), _) => marked,
-            _ if !is_written(path) => false,
+            _ if !is_written(path) => now.is_not_newer(then),
             // A header alone: who used the image meanwhile did no harm to that.
             (None, Some(Step::Relink { .. })) => now.id == then.id,
             (None, Some(Step::Link { .. } | Step::Unlink { .. } | Step::Trash { .. })) => {

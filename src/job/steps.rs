@@ -87,6 +87,9 @@ impl<'a> Run<'a> {
                 return Err(Error::new(Kind::Cancelled, "stopped"));
             }
             self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
+            if let Some(journal) = self.journal.as_mut().filter(|_| self.task.in_place(step)) {
+                journal.begun(index)?;
+            }
             let moved = self.execute(step)?;
             if step.changes() {
                 self.again = false;

@@ -24,7 +24,7 @@ pub(super) fn possible(disk: &dyn Disk, log: &Log) -> Result<()> {
         };
         if let Some((path, _)) = step.target()
             && changes_view
-            && (log.was_done(index) || has_begun(disk, log, step, path)?)
+            && (log.was_done(index) || has_begun(disk, log, index, path)?)
         {
             return Err(Error::new(Kind::Usage, "has changed already; the job can only be finished")
                 .at(path)
@@ -36,18 +36,12 @@ pub(super) fn possible(disk: &dyn Disk, log: &Log) -> Result<()> {
 
 /// Whether the step under way has changed what somebody reads. Until its one switch, which is in the head
 /// of the file, a step changes nothing; what is overwritten in place changes at once.
-fn has_begun(disk: &dyn Disk, log: &Log, step: &Step, path: &Path) -> Result<bool> {
-    let task = log.task();
-    let at_once = task.in_place(step);
-    for path in std::iter::once(path).chain(task.data_of(path).filter(|_| at_once)) {
-        let Some(then) = log.stamp(path) else { continue };
-        let now = disk.stamp(path)?;
-        // The head of an image that bears the mark is all that says whether it was switched.
-        if if at_once && !log.marks(path) { now != *then } else { now.head != then.head } {
-            return Ok(true);
-        }
+fn has_begun(disk: &dyn Disk, log: &Log, index: usize, path: &Path) -> Result<bool> {
+    match log.stamp(path) {
+        _ if log.was_begun(index) => Ok(true),
+        Some(then) => Ok(disk.stamp(path)?.head != then.head),
+        None => Ok(false),
     }
-    Ok(false)
 }
 
 impl Run<'_> {

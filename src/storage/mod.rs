@@ -29,7 +29,7 @@ pub use mem::MemFile;
 pub use names::{link, rename, unlink};
 pub use partial::Partial;
 pub use real::{RealFile, free_space};
-pub use recorder::{Event, Recorder, Trace, apply_event};
+pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
 

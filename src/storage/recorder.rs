@@ -1,14 +1,15 @@
-//! A file that remembers what was done to it, so that tests can cut the power anywhere.
+//! Files and folders that remember what was done to them, so that tests can cut the power anywhere.
 //!
-//! Every change of every recorded file goes into one [`Trace`] in global order. A test replays any
+//! Every change of every recorded file and name goes into one [`Trace`] in global order. A test replays any
 //! prefix (or any subset between two syncs) on the old content with [`apply_event`] and asks
 //! whether all views are still right.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{File, FileId};
+use super::{Disk, File, FileId, HostDisk, Stamp};
 use crate::error::Result;
 
 /// One change to one recorded file.
@@ -44,16 +45,53 @@ pub enum Event {
         /// Which file.
         file: FileId,
     },
+    /// A file was made.
+    Create {
+        /// Which file.
+        file: FileId,
+        /// Its name.
+        path: PathBuf,
+    },
+    /// A folder was made, or was there.
+    CreateDir {
+        /// Its name.
+        path: PathBuf,
+    },
+    /// A file got a second name.
+    Link {
+        /// A name it had.
+        from: PathBuf,
+        /// The new one.
+        to: PathBuf,
+    },
+    /// A file got another name.
+    Rename {
+        /// The old one.
+        from: PathBuf,
+        /// The new one.
+        to: PathBuf,
+    },
+    /// A name was taken away.
+    Unlink {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The names in a folder are durable.
+    SyncDir {
+        /// Which folder.
+        path: PathBuf,
+    },
 }
 
 impl Event {
-    /// The file it happened to.
-    pub fn file(&self) -> FileId {
+    /// The file whose bytes it happened to; nothing for what happened to names.
+    pub fn file(&self) -> Option<FileId> {
         match self {
             Self::Write { file, .. }
             | Self::SetLen { file, .. }
             | Self::Punch { file, .. }
-            | Self::Sync { file } => *file,
+            | Self::Sync { file } => Some(*file),
+            _ => None,
         }
     }
 }
@@ -140,12 +178,77 @@ impl File for Recorder {
     }
 }
 
+/// A host whose files and names are recorded. Stamps are without times, and with the identities that files
+/// once had, so that a state can be set up again elsewhere and still be the same.
+pub struct RecorderDisk {
+    trace: Trace,
+    once: HashMap<FileId, FileId>,
+}
+
+impl RecorderDisk {
+    /// Records in `trace`. `once` says which file of an earlier time each file stands for.
+    pub fn new(trace: Trace, once: HashMap<FileId, FileId>) -> Self {
+        Self { trace, once }
+    }
+
+    fn record(&self, event: Event) {
+        self.trace.push(event);
+    }
+}
+
+impl Disk for RecorderDisk {
+    fn open(&self, path: &Path, write: bool) -> Result<Arc<dyn File>> {
+        Ok(Arc::new(Recorder::new(HostDisk.open(path, write)?, self.trace.clone())))
+    }
+
+    fn create(&self, path: &Path, private: bool) -> Result<Arc<dyn File>> {
+        let file = HostDisk.create(path, private)?;
+        self.record(Event::Create { file: file.id(), path: path.to_path_buf() });
+        Ok(Arc::new(Recorder::new(file, self.trace.clone())))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        HostDisk.create_dir(path)?;
+        self.record(Event::CreateDir { path: path.to_path_buf() });
+        Ok(())
+    }
+
+    fn link(&self, file: &Path, to: &Path) -> Result<()> {
+        HostDisk.link(file, to)?;
+        self.record(Event::Link { from: file.to_path_buf(), to: to.to_path_buf() });
+        Ok(())
+    }
+
+    fn rename(&self, file: &Path, to: &Path) -> Result<()> {
+        HostDisk.rename(file, to)?;
+        self.record(Event::Rename { from: file.to_path_buf(), to: to.to_path_buf() });
+        Ok(())
+    }
+
+    fn unlink(&self, file: &Path) -> Result<()> {
+        HostDisk.unlink(file)?;
+        self.record(Event::Unlink { path: file.to_path_buf() });
+        Ok(())
+    }
+
+    fn sync_dir(&self, folder: &Path) -> Result<()> {
+        // The names of a folder in memory are durable at once; nothing is to be gained by waiting.
+        self.record(Event::SyncDir { path: folder.to_path_buf() });
+        Ok(())
+    }
+
+    fn stamp(&self, path: &Path) -> Result<Stamp> {
+        let stamp = HostDisk.stamp(path)?.without_times();
+        Ok(Stamp { id: self.once.get(&stamp.id).copied().unwrap_or(stamp.id), ..stamp })
+    }
+}
+
 /// Does `event` to `file`: replays one step of a trace.
 pub fn apply_event(file: &dyn File, event: &Event) -> Result<()> {
     match event {
         Event::Write { offset, bytes, .. } => file.write_at(*offset, bytes),
         Event::SetLen { len, .. } => file.set_len(*len),
         Event::Punch { offset, len, .. } => file.punch(*offset, *len),
-        Event::Sync { .. } => Ok(()),
+        _ => Ok(()),
     }
 }

@@ -50,6 +50,17 @@ impl Stamp {
         Ok(crc.sum())
     }
 
+    /// The same without times, for files that are set up again.
+    #[must_use]
+    pub fn without_times(self) -> Self {
+        Self { modified: (0, 0), changed: (0, 0), ..self }
+    }
+
+    /// Whether it is the file of `then` with that head, and nobody touched it later.
+    pub fn is_not_newer(&self, then: &Self) -> bool {
+        self.id == then.id && self.head == then.head && self.changed <= then.changed
+    }
+
     /// Whether the content is the same, whatever happened to the names of the file.
     pub fn same_content(&self, other: &Self) -> bool {
         let content = |s: &Self| (s.id, s.len, s.modified, s.head);

@@ -15,6 +15,7 @@ pub(in crate::job) struct Log {
     /// What each file must look like, if nobody but the step under way touched it; no stamp when it is
     /// gone.
     files: BTreeMap<PathBuf, Option<Stamp>>,
+    begun: BTreeSet<usize>,
     done: BTreeSet<usize>,
     undone: BTreeSet<usize>,
     moved: BTreeMap<usize, PathBuf>,
@@ -27,9 +28,10 @@ pub(in crate::job) struct Log {
 impl Log {
     pub(super) fn new(opening: Opening) -> Self {
         let files = opening.task.files.iter().map(|file| (file.path.clone(), Some(file.stamp))).collect();
-        let (done, undone, moved) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (begun, done, undone) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let moved = BTreeMap::new();
         let marked = opening.marks.is_empty();
-        Self { opening, files, done, undone, moved, marked, back: false }
+        Self { opening, files, begun, done, undone, moved, marked, back: false }
     }
 
     /// From all records; nothing when the first is not an opening.
@@ -50,6 +52,9 @@ impl Log {
             Record::Marked(now) => {
                 saw(&mut self.files, now);
                 self.marked = true;
+            }
+            Record::Begun(step) => {
+                self.begun.insert(step);
             }
             Record::Done(Done { step, now, moved }) => {
                 self.done.insert(step);
@@ -97,6 +102,11 @@ impl Log {
         let mut begun: Vec<_> = begun.filter(|step| !self.undone.contains(step)).collect();
         begun.reverse();
         begun
+    }
+
+    /// Whether the step may have overwritten something.
+    pub(in crate::job) fn was_begun(&self, step: usize) -> bool {
+        self.begun.contains(&step)
     }
 
     pub(in crate::job) fn was_done(&self, step: usize) -> bool {

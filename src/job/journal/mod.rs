@@ -99,6 +99,10 @@ impl Journal {
         self.write(Record::Marked(now))
     }
 
+    pub(super) fn begun(&mut self, step: usize) -> Result<()> {
+        self.write(Record::Begun(step))
+    }
+
     pub(super) fn done(&mut self, done: Done) -> Result<()> {
         self.write(Record::Done(done))
     }

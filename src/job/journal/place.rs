@@ -25,7 +25,9 @@ pub(super) fn places(task: &Task) -> Result<Vec<PathBuf>> {
         }
     }
     if folders.is_empty() {
-        folders.push(of_devices()?);
+        let folder = of_devices();
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", e).at(&folder))?;
+        folders.push(folder);
     }
     Ok(folders)
 }
@@ -35,15 +37,13 @@ fn is_device(path: &Path) -> bool {
 }
 
 /// Where journals of block devices lie, whose own folder keeps nothing.
-pub(in crate::job) fn of_devices() -> Result<PathBuf> {
+pub(in crate::job) fn of_devices() -> PathBuf {
     let home = |name: &str, below: &str| Some(PathBuf::from(std::env::var_os(name)?).join(below));
     let state = match rustix::process::geteuid().is_root() {
         true => Some(PathBuf::from("/var/lib")),
         false => home("XDG_STATE_HOME", "").or_else(|| home("HOME", ".local/state")),
     };
-    let folder = state.unwrap_or_else(|| "/var/tmp".into()).join("cowherd");
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io("cannot create", e).at(&folder))?;
-    Ok(folder)
+    state.unwrap_or_else(|| "/var/tmp".into()).join("cowherd")
 }
 
 /// The name of a journal: after the first file that is changed, and like no other.

@@ -25,6 +25,8 @@ pub(in crate::job) enum Record {
     See(#[serde(with = "wire::path")] PathBuf),
     /// The images that the job writes bear its mark.
     Marked(Vec<Now>),
+    /// A step that overwrites what somebody reads begins.
+    Begun(usize),
     /// A step is done.
     Done(Done),
     /// From here on it is undone.
