@@ -82,6 +82,16 @@ pub(super) fn header(path: &Path, format: Option<Format>, out: &Out) -> Result<A
 /// A format that the user gave and the forest does not agree to is refused: what is to be read as raw
 /// must never be taken for what a guest wrote into it.
 pub(super) fn herd(image: &Path, format: Option<Format>, allow: &Allow) -> Result<(PathBuf, Gate, Forest)> {
+    herd_with(image, None, format, allow)
+}
+
+/// The same, when `other` is named as well: that is an image too, however it looks.
+pub(super) fn herd_with(
+    image: &Path,
+    other: Option<&Path>,
+    format: Option<Format>,
+    allow: &Allow,
+) -> Result<(PathBuf, Gate, Forest)> {
     // What an interrupted job moved away is not found, which is not what there is to say about it.
     let named = std::path::absolute(image).unwrap_or_else(|_| image.to_path_buf());
     let found = forest::absolute(image);
@@ -90,6 +100,11 @@ pub(super) fn herd(image: &Path, format: Option<Format>, allow: &Allow) -> Resul
     let gate = gate([&image], allow);
     let mut paths = vec![image.parent().unwrap_or(Path::new("/")).to_path_buf()];
     paths.extend(allow.allow.iter().cloned());
+    if let Some(other) = other.map(forest::absolute).transpose()?
+        && gate.admit(&other).is_ok()
+    {
+        paths.push(other);
+    }
     let options = ScanOptions { gate: gate.clone(), space: false };
     let mut forest = forest::scan(&paths, &options)?;
     let names_it = |node: &&Node| node.data_file.as_ref().and_then(|d| d.resolved.as_ref()) == Some(&image);

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Recover, out: &mut Out) -> anyhow::Result<u8> {
     for path in &paths {
         let folder = if path.is_dir() { Some(&**path) } else { path.parent() };
         let gone = folder.map_or(Ok(0), job::discard_unbegun)?;
-        out.note(format!("{}: {gone} journals of jobs that had not begun", Shown::path(path)));
+        out.note(format!("{}: {gone} leftovers of what had not begun", Shown::path(path)));
     }
     let found = job::leftovers_below(&paths)?;
     let how = if args.roll_back { Recovery::RollBack } else { Recovery::Finish };

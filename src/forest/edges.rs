@@ -7,6 +7,7 @@ use super::model::{Node, NodeId, ProblemKind};
 use super::probe::{Found, Look, Why};
 use crate::chain::MAX_DEPTH;
 use crate::image::Format;
+use crate::storage::FileId;
 use crate::text::Shown;
 
 /// Adds the backing files that were not found in a folder, sorts by path, fills in parents and
@@ -63,10 +64,11 @@ fn add_backing_files(found: &mut Vec<Found>, look: &Look) {
 /// Takes external data files out of the forest: each is a part of the image that names it. One that
 /// is anything else as well stays and is flagged, because writing to one changes the other.
 fn data_files(found: &mut Vec<Found>) {
-    let mut owners: HashMap<PathBuf, usize> = HashMap::new();
+    // By file: two names of one image have the same data file.
+    let mut owners: HashMap<PathBuf, HashSet<Option<FileId>>> = HashMap::new();
     let data = |f: &Found| f.node.data_file.as_ref().and_then(|d| d.resolved.clone());
-    for path in found.iter().filter_map(data) {
-        *owners.entry(path).or_default() += 1;
+    for (path, id) in found.iter().filter_map(|f| Some((data(f)?, f.id))) {
+        owners.entry(path).or_default().insert(id);
     }
     if owners.is_empty() {
         return;
@@ -80,7 +82,7 @@ fn data_files(found: &mut Vec<Found>) {
         .collect();
     for f in found.iter_mut() {
         let Some(path) = data(f) else { continue };
-        let why = if owners.get(&path).is_some_and(|n| *n > 1) {
+        let why = if owners.get(&path).is_some_and(|ids| ids.len() > 1) {
             "is the data file of another image too"
         } else if parents.contains(&path) {
             "is the backing file of another image"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::journal::{self, Log, is_name};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{Access, File, Holder, HostDisk, Lock, RealFile};
+use crate::storage::{Access, File, Holder, Lock, RealFile};
 use crate::text::Shown;
 
 /// A job that was cut off, or still runs.
@@ -47,7 +47,7 @@ impl Leftover {
             done,
             steps,
             rolling_back: log.back,
-            can_roll_back: log.back || super::undo::possible(&HostDisk, log).is_ok(),
+            can_roll_back: log.back || super::undo::possible(log).is_ok(),
             running,
             files: changed.map(|file| file.path.clone()).collect(),
             remaining: remaining.map(|(_, step)| step.describe()).collect(),

@@ -13,7 +13,7 @@ use super::{Options, Progress, Report, journal, run};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{FileState, HazardKind};
-use crate::storage::{Access, Disk, HostDisk, Lock, RealFile, unlink};
+use crate::storage::{Access, Disk, HostDisk, Lock, RealFile, discard_partial, unlink};
 use crate::text::Shown;
 
 /// Which way.
@@ -58,7 +58,7 @@ pub(super) fn run(
     }
     let back = journal.log().back || how == Recovery::RollBack;
     if back {
-        possible(&**disk, journal.log())?;
+        possible(journal.log())?;
     }
     progress.note(format!("took up the journal {}", Shown::path(journal.path())));
     let mut run = Run::new(&task, progress, disk.clone(), files, gate, options);
@@ -73,10 +73,10 @@ pub(super) fn run(
     run::finish(run)
 }
 
-/// Removes journals in `folder` whose job had not begun, and those that lead to one that is gone. Gives
-/// how many.
+/// Removes journals in `folder` whose job had not begun, those that lead to one that is gone, and files that
+/// were never given their name. Gives how many.
 pub fn discard_unbegun(folder: &Path) -> Result<usize> {
-    let mut gone = 0;
+    let mut gone = discard_partial(folder)?;
     for path in journals_in(folder) {
         let lock = Lock::acquire(Arc::new(RealFile::open(&path, true)?), Access::Write);
         if lock.is_ok() && journal::look(&path)?.is_none() {

@@ -87,10 +87,11 @@ impl<'a> Run<'a> {
                 return Err(Error::new(Kind::Cancelled, "stopped"));
             }
             self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
-            if let Some(journal) = self.journal.as_mut().filter(|_| self.task.in_place(step)) {
-                journal.begun(index)?;
+            // What is copied into free space changes nothing yet.
+            if step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_))) {
+                self.no_way_back(index)?;
             }
-            let moved = self.execute(step)?;
+            let moved = self.execute(step, index)?;
             if step.changes() {
                 self.again = false;
                 let done = self.after(step, index, moved)?;
@@ -146,7 +147,7 @@ impl<'a> Run<'a> {
     pub(super) fn give_up(&mut self, error: Error) -> Error {
         let Some(journal) = &self.journal else { return without_journal(error) };
         let resumable = resumable(journal.path());
-        let back = possible(&*self.disk, journal.log()).and_then(|()| self.undo_all());
+        let back = possible(journal.log()).and_then(|()| self.undo_all());
         let said = if back.is_ok() { rolled_back().to_owned() } else { resumable };
         match error.kind() {
             Kind::Cancelled => Error::new(Kind::Cancelled, format!("{}; {said}", error.sentence())),
@@ -154,10 +155,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// From here on the view that the plan names may have changed.
+    fn no_way_back(&mut self, index: usize) -> Result<()> {
+        match &mut self.journal {
+            Some(journal) if !journal.log().was_begun(index) => journal.begun(index),
+            _ => Ok(()),
+        }
+    }
+
     /// Does one step; gives where it moved the file, if it did that.
-    fn execute(&mut self, step: &Step) -> Result<Option<PathBuf>> {
+    fn execute(&mut self, step: &Step, index: usize) -> Result<Option<PathBuf>> {
         match step {
-            Step::Copy(copy) => self.copy(copy),
+            Step::Copy(copy) => self.copy(copy, index),
             Step::Relink { image, backing, format, of } => {
                 self.relink(image, backing.as_deref(), *format, *of)
             }
@@ -194,7 +203,7 @@ impl<'a> Run<'a> {
         self.report.freed_bytes += written.freed_bytes;
     }
 
-    fn copy(&mut self, copy: &Copy) -> Result<()> {
+    fn copy(&mut self, copy: &Copy, index: usize) -> Result<()> {
         self.progress.enter(Phase::Copying);
         let source = copy.open(&self.opener())?;
         let mut target = image::write(self.files.get(&copy.into)?, copy.format, false)?;
@@ -224,7 +233,10 @@ impl<'a> Run<'a> {
             _ => e,
         })?;
         self.progress.enter(Phase::Syncing);
-        self.committed |= overwrites;
+        if overwrites {
+            self.committed = true;
+            self.no_way_back(index)?;
+        }
         let written = target.finish()?;
         self.wrote(written);
         Ok(())

@@ -9,39 +9,24 @@ use super::journal::{Journal, Log};
 use super::steps::{Run, find_in_trash};
 use crate::error::{Error, Kind, Result};
 use crate::image;
-use crate::plan::{CopyMode, Step};
-use crate::storage::{Disk, Partial, link, rename, unlink};
+use crate::plan::Step;
+use crate::storage::{Partial, link, rename, unlink};
 use crate::text::Shown;
 
 /// Fails, with the reason, when the job cannot be undone any more.
-pub(super) fn possible(disk: &dyn Disk, log: &Log) -> Result<()> {
+pub(super) fn possible(log: &Log) -> Result<()> {
     for index in log.to_undo() {
-        let Some(step) = log.task().steps.get(index) else { continue };
-        let changes_view = match step {
-            Step::Copy(copy) => copy.mode == CopyMode::Overwrite,
-            Step::Compact { .. } | Step::Snapshot { .. } | Step::Resize { .. } => true,
-            _ => false,
-        };
-        if let Some((path, _)) = step.target()
-            && changes_view
-            && (log.was_done(index) || has_begun(disk, log, index, path)?)
-        {
-            return Err(Error::new(Kind::Usage, "has changed already; the job can only be finished")
-                .at(path)
-                .remedy("run recover without --roll-back"));
+        let Some(step) = log.task().steps.get(index).filter(|step| step.changes_view()) else { continue };
+        if log.was_done(index) || log.was_begun(index) {
+            let error = Error::new(Kind::Usage, "has changed already; the job can only be finished")
+                .remedy("run recover without --roll-back");
+            return Err(match step.image() {
+                Some(path) => error.at(path),
+                None => error,
+            });
         }
     }
     Ok(())
-}
-
-/// Whether the step under way has changed what somebody reads. Until its one switch, which is in the head
-/// of the file, a step changes nothing; what is overwritten in place changes at once.
-fn has_begun(disk: &dyn Disk, log: &Log, index: usize, path: &Path) -> Result<bool> {
-    match log.stamp(path) {
-        _ if log.was_begun(index) => Ok(true),
-        Some(then) => Ok(disk.stamp(path)?.head != then.head),
-        None => Ok(false),
-    }
 }
 
 impl Run<'_> {

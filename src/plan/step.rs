@@ -132,6 +132,15 @@ impl Step {
         !matches!(self, Self::Verify { .. })
     }
 
+    /// Whether a view reads differently afterwards that the plan names for it.
+    pub fn changes_view(&self) -> bool {
+        match self {
+            Self::Copy(copy) => copy.mode == CopyMode::Overwrite,
+            Self::Compact { .. } | Self::Snapshot { .. } | Self::Resize { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The image whose content or tables the step writes, with its format. A change of the backing file
     /// is one of the header alone.
     pub fn target(&self) -> Option<(&Path, Format)> {

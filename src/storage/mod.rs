@@ -27,7 +27,7 @@ pub use disk::{Disk, HostDisk};
 pub use locks::{Access, Holder, Lock, LockState, probe_locks};
 pub use mem::MemFile;
 pub use names::{link, rename, unlink};
-pub use partial::Partial;
+pub use partial::{Partial, discard_partial};
 pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
 pub use stamp::Stamp;

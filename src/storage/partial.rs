@@ -2,12 +2,32 @@
 //! the next.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Access, Disk, File, FileId, Lock, names};
+use super::{Access, Disk, File, FileId, HostDisk, Lock, names};
 use crate::error::{Error, Kind, Result};
+
+const ENDING: &str = ".cowherd-partial";
+
+/// Removes what killed runs left in `folder` of files that were under way. Gives how many.
+pub fn discard_partial(folder: &Path) -> Result<usize> {
+    let mut gone = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_ours = name.as_bytes().starts_with(b".") && name.as_bytes().ends_with(ENDING.as_bytes());
+        if is_ours && is_left(&path, None) {
+            let lock = Lock::acquire(HostDisk.open(&path, true)?, Access::Write);
+            if lock.is_ok() {
+                names::unlink(&HostDisk, &path)?;
+                gone += 1;
+            }
+        }
+    }
+    Ok(gone)
+}
 
 /// A file under way to its name. Dropped before it is published, it is gone.
 pub struct Partial {
@@ -27,7 +47,7 @@ impl Partial {
     pub fn begin(disk: &Arc<dyn Disk>, to: &Path) -> Result<Self> {
         let mut name = OsString::from(".");
         name.push(to.file_name().unwrap_or_default());
-        name.push(".cowherd-partial");
+        name.push(ENDING);
         let path = to.with_file_name(name);
         let file = match disk.create(&path, false) {
             Err(_) if is_left(&path, None) => disk.open(&path, true)?,
@@ -78,7 +98,7 @@ mod tests {
     use super::*;
 
     fn begin(to: &Path) -> Result<Partial> {
-        let disk: Arc<dyn Disk> = Arc::new(crate::storage::HostDisk);
+        let disk: Arc<dyn Disk> = Arc::new(HostDisk);
         Partial::begin(&disk, to)
     }
 

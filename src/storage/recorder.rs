@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Disk, File, FileId, HostDisk, Stamp};
@@ -115,12 +116,15 @@ impl Trace {
 pub struct Recorder {
     inner: Arc<dyn File>,
     trace: Trace,
+    /// Under which identity.
+    known_as: FileId,
 }
 
 impl Recorder {
     /// Records what happens to `inner` in `trace`.
     pub fn new(inner: Arc<dyn File>, trace: Trace) -> Self {
-        Self { inner, trace }
+        let known_as = inner.id();
+        Self { inner, trace, known_as }
     }
 }
 
@@ -143,7 +147,7 @@ impl File for Recorder {
 
     fn write_at(&self, offset: u64, buf: &[u8]) -> Result<()> {
         self.inner.write_at(offset, buf)?;
-        self.trace.push(Event::Write { file: self.id(), offset, bytes: buf.to_vec() });
+        self.trace.push(Event::Write { file: self.known_as, offset, bytes: buf.to_vec() });
         Ok(())
     }
 
@@ -153,19 +157,19 @@ impl File for Recorder {
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.inner.set_len(len)?;
-        self.trace.push(Event::SetLen { file: self.id(), len });
+        self.trace.push(Event::SetLen { file: self.known_as, len });
         Ok(())
     }
 
     fn punch(&self, offset: u64, len: u64) -> Result<()> {
         self.inner.punch(offset, len)?;
-        self.trace.push(Event::Punch { file: self.id(), offset, len });
+        self.trace.push(Event::Punch { file: self.known_as, offset, len });
         Ok(())
     }
 
+    // What is durable the trace says; waiting for a disk would add nothing.
     fn sync(&self) -> Result<()> {
-        self.inner.sync()?;
-        self.trace.push(Event::Sync { file: self.id() });
+        self.trace.push(Event::Sync { file: self.known_as });
         Ok(())
     }
 
@@ -178,68 +182,80 @@ impl File for Recorder {
     }
 }
 
-/// A host whose files and names are recorded. Stamps are without times, and with the identities that files
-/// once had, so that a state can be set up again elsewhere and still be the same.
+/// A host whose files and names are recorded. Stamps are without times, and files keep the identities that
+/// they had in an earlier recording, so that a state can be set up again and still be the same.
 pub struct RecorderDisk {
     trace: Trace,
-    once: HashMap<FileId, FileId>,
+    known_as: Mutex<HashMap<FileId, FileId>>,
 }
 
 impl RecorderDisk {
-    /// Records in `trace`. `once` says which file of an earlier time each file stands for.
-    pub fn new(trace: Trace, once: HashMap<FileId, FileId>) -> Self {
-        Self { trace, once }
+    /// Records in `trace`. `known_as` says under which identity each file is known.
+    pub fn new(trace: Trace, known_as: HashMap<FileId, FileId>) -> Self {
+        Self { trace, known_as: Mutex::new(known_as) }
     }
 
-    fn record(&self, event: Event) {
-        self.trace.push(event);
+    fn known_as(&self, id: FileId) -> FileId {
+        *self.known_as.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert(id)
+    }
+
+    /// A new file may have the number of one that is gone, so it is known under one of its own.
+    fn is_new(&self, id: FileId) {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let new = FileId { dev: u64::MAX, ino: NEXT.fetch_add(1, Ordering::Relaxed) };
+        self.known_as.lock().unwrap_or_else(PoisonError::into_inner).insert(id, new);
+    }
+
+    fn recorded(&self, inner: Arc<dyn File>) -> Arc<dyn File> {
+        let known_as = self.known_as(inner.id());
+        Arc::new(Recorder { inner, trace: self.trace.clone(), known_as })
     }
 }
 
 impl Disk for RecorderDisk {
     fn open(&self, path: &Path, write: bool) -> Result<Arc<dyn File>> {
-        Ok(Arc::new(Recorder::new(HostDisk.open(path, write)?, self.trace.clone())))
+        Ok(self.recorded(HostDisk.open(path, write)?))
     }
 
     fn create(&self, path: &Path, private: bool) -> Result<Arc<dyn File>> {
         let file = HostDisk.create(path, private)?;
-        self.record(Event::Create { file: file.id(), path: path.to_path_buf() });
-        Ok(Arc::new(Recorder::new(file, self.trace.clone())))
+        self.is_new(file.id());
+        self.trace.push(Event::Create { file: self.known_as(file.id()), path: path.to_path_buf() });
+        Ok(self.recorded(file))
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
         HostDisk.create_dir(path)?;
-        self.record(Event::CreateDir { path: path.to_path_buf() });
+        self.trace.push(Event::CreateDir { path: path.to_path_buf() });
         Ok(())
     }
 
     fn link(&self, file: &Path, to: &Path) -> Result<()> {
         HostDisk.link(file, to)?;
-        self.record(Event::Link { from: file.to_path_buf(), to: to.to_path_buf() });
+        self.trace.push(Event::Link { from: file.to_path_buf(), to: to.to_path_buf() });
         Ok(())
     }
 
     fn rename(&self, file: &Path, to: &Path) -> Result<()> {
         HostDisk.rename(file, to)?;
-        self.record(Event::Rename { from: file.to_path_buf(), to: to.to_path_buf() });
+        self.trace.push(Event::Rename { from: file.to_path_buf(), to: to.to_path_buf() });
         Ok(())
     }
 
     fn unlink(&self, file: &Path) -> Result<()> {
         HostDisk.unlink(file)?;
-        self.record(Event::Unlink { path: file.to_path_buf() });
+        self.trace.push(Event::Unlink { path: file.to_path_buf() });
         Ok(())
     }
 
     fn sync_dir(&self, folder: &Path) -> Result<()> {
-        // The names of a folder in memory are durable at once; nothing is to be gained by waiting.
-        self.record(Event::SyncDir { path: folder.to_path_buf() });
+        self.trace.push(Event::SyncDir { path: folder.to_path_buf() });
         Ok(())
     }
 
     fn stamp(&self, path: &Path) -> Result<Stamp> {
         let stamp = HostDisk.stamp(path)?.without_times();
-        Ok(Stamp { id: self.once.get(&stamp.id).copied().unwrap_or(stamp.id), ..stamp })
+        Ok(Stamp { id: self.known_as(stamp.id), ..stamp })
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Stamp {
     pub modified: (i64, i64),
     /// When anything about the file last changed, which nobody can set.
     pub changed: (i64, i64),
-    /// CRC-32 of the first 4 KiB.
+    /// CRC-32 of sector 0: of a header, all that is switched at once.
     pub head: u32,
     /// Names the file has.
     pub links: u64,
@@ -41,9 +41,9 @@ impl Stamp {
         })
     }
 
-    /// CRC-32 of the first 4 KiB of `file`; what is missing counts as zeros.
-    pub fn head_of(file: &dyn File) -> Result<u32> {
-        let mut head = [0; 4096];
+    /// CRC-32 of sector 0 of `file`; what is missing counts as zeros.
+    fn head_of(file: &dyn File) -> Result<u32> {
+        let mut head = [0; 512];
         read_exact_or_zero(file, 0, &mut head)?;
         let mut crc = Crc::new();
         crc.update(&head);

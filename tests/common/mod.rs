@@ -99,10 +99,16 @@ pub(crate) fn write_bytes(target: &mut dyn Target, at: u64, bytes: &[u8]) {
     }
 }
 
+/// An image with the data file that lies beside it, if there is one.
+pub(crate) fn files(path: &Path) -> image::Files {
+    let open = |path: &Path| -> Arc<dyn File> { Arc::new(RealFile::open(path, true).unwrap()) };
+    let data = path.with_extension("data");
+    image::Files { image: open(path), data: data.exists().then(|| open(&data)) }
+}
+
 /// Random data and zeros over an image, with nothing behind the end of its disk.
 pub(crate) fn scribble(path: &Path, format: Format, random: &mut Random) {
-    let file: Arc<dyn File> = Arc::new(RealFile::open(path, true).unwrap());
-    let mut target = image::write(file, format, false).unwrap();
+    let mut target = image::write(files(path), format, false).unwrap();
     let size = target.size();
     // Raw has sectors for units; runs should still be of the same order as elsewhere.
     let unit = target.unit().max(4096);
@@ -126,8 +132,7 @@ pub(crate) fn scribble(path: &Path, format: Format, random: &mut Random) {
 }
 
 pub(crate) fn snapshot(path: &Path, name: &str) {
-    let file: Arc<dyn File> = Arc::new(RealFile::open(path, true).unwrap());
-    let mut writer = Writer::open(file, false).unwrap();
+    let mut writer = Writer::open(files(path), false).unwrap();
     let image = image::open(Arc::new(RealFile::open(path, false).unwrap()), None).unwrap();
     writer
         .snapshot(Snapshot {

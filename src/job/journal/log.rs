@@ -104,7 +104,7 @@ impl Log {
         begun
     }
 
-    /// Whether the step may have overwritten something.
+    /// Whether the step may have changed the view that the plan names.
     pub(in crate::job) fn was_begun(&self, step: usize) -> bool {
         self.begun.contains(&step)
     }

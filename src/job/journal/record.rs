@@ -25,7 +25,7 @@ pub(in crate::job) enum Record {
     See(#[serde(with = "wire::path")] PathBuf),
     /// The images that the job writes bear its mark.
     Marked(Vec<Now>),
-    /// A step that overwrites what somebody reads begins.
+    /// A step is about to change the view that the plan names.
     Begun(usize),
     /// A step is done.
     Done(Done),

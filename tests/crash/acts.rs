@@ -1,0 +1,93 @@
+//! The operations, each on the same herd.
+
+use std::path::Path;
+
+use cowherd::chain::{Gate, StateSpec};
+use cowherd::error::Result;
+use cowherd::forest::{ScanOptions, scan};
+use cowherd::plan::{self, CommitOptions, Plan, RebaseOptions, SnapshotRequest};
+
+use crate::common::scanned;
+use crate::herds::Kind;
+
+/// An operation.
+pub(crate) struct Act {
+    pub(crate) name: &'static str,
+    plan: fn(&Path) -> Result<Plan>,
+    /// Whether it needs an image with internal snapshots.
+    needs_snapshots: bool,
+}
+
+impl Act {
+    pub(crate) fn fits(&self, kind: Kind) -> bool {
+        !(self.needs_snapshots && kind == Kind::Qed)
+    }
+
+    /// Its plan for the herd in `dir`; nothing when that herd is not one for it.
+    pub(crate) fn plan(&self, dir: &Path) -> Option<Plan> {
+        (self.plan)(dir).ok().filter(|plan| plan.forbidden().is_none() && !plan.steps.is_empty())
+    }
+}
+
+const fn act(name: &'static str, plan: fn(&Path) -> Result<Plan>) -> Act {
+    Act { name, plan, needs_snapshots: false }
+}
+
+const fn saved(name: &'static str, plan: fn(&Path) -> Result<Plan>) -> Act {
+    Act { name, plan, needs_snapshots: true }
+}
+
+pub(crate) const ALL: &[Act] = &[
+    act("commit_leaf", |dir| commit(dir, "l3", None)),
+    act("commit_middle", |dir| commit(dir, "l2", None)),
+    act("commit_beside", |dir| commit(dir, "l1", None)),
+    act("commit_over_layers", |dir| commit(dir, "l3", Some("base"))),
+    act("pull", |dir| rebase(dir, plan::pull, "l3", Some("base"), false)),
+    act("pull_alone", |dir| rebase(dir, plan::pull, "l3", None, false)),
+    act("pull_middle", |dir| rebase(dir, plan::pull, "l2", Some("base"), false)),
+    act("rebase_down", |dir| rebase(dir, plan::rebase, "l3", Some("base"), false)),
+    act("rebase_unrelated", |dir| rebase(dir, plan::rebase, "l3", Some("other"), false)),
+    act("rebase_none", |dir| rebase(dir, plan::rebase, "l2", None, false)),
+    act("rebase_unsafe", |dir| rebase(dir, plan::rebase, "l3", Some("other"), true)),
+    act("overlay", |dir| plan::overlay(&scanned(dir), &dir.join("l3"), None, &dir.join("new"), gate(dir))),
+    act("delete_middle", |dir| plan::delete(&scanned(dir), &dir.join("l1"), gate(dir))),
+    act("delete_root", |dir| plan::delete(&scanned(dir), &dir.join("base"), gate(dir))),
+    act("delete_leaf", |dir| plan::delete(&scanned(dir), &dir.join("l3"), gate(dir))),
+    act("rename", |dir| plan::rename(&scanned(dir), &dir.join("l1"), &dir.join("new"), gate(dir))),
+    act("grow", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 300 << 10, false, gate(dir))),
+    act("shrink", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 8 << 10, true, gate(dir))),
+    saved("snapshot_create", |dir| snapshot(dir, &SnapshotRequest::Create { name: "new".into() })),
+    saved("snapshot_apply", |dir| snapshot(dir, &SnapshotRequest::Apply(first()))),
+    saved("snapshot_delete", |dir| snapshot(dir, &SnapshotRequest::Delete(first()))),
+    saved("snapshot_rename", |dir| snapshot(dir, &SnapshotRequest::Rename(first(), "new".into()))),
+];
+
+fn gate(dir: &Path) -> Gate {
+    Gate::for_paths([dir])
+}
+
+fn first() -> StateSpec {
+    StateSpec::Name("sn1".into())
+}
+
+fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {
+    let base = base.map(|base| dir.join(base));
+    let options = CommitOptions { base, gate: gate(dir), ..CommitOptions::default() };
+    plan::commit(&scanned(dir), &dir.join(top), &options)
+}
+
+type Rebase = fn(&cowherd::forest::Forest, &Path, &RebaseOptions) -> Result<Plan>;
+
+fn rebase(dir: &Path, operation: Rebase, image: &str, base: Option<&str>, is_unsafe: bool) -> Result<Plan> {
+    let base = base.map(|base| dir.join(base));
+    // What looks like nothing in particular is an image once it is named.
+    let paths: Vec<_> = std::iter::once(dir.to_path_buf()).chain(base.clone()).collect();
+    let forest = scan(&paths, &ScanOptions { gate: gate(dir), ..ScanOptions::default() })?;
+    let format = base.as_deref().and_then(|base| forest.get(forest.find(base)?)?.format);
+    let options = RebaseOptions { base, format, is_unsafe, gate: gate(dir) };
+    operation(&forest, &dir.join(image), &options)
+}
+
+fn snapshot(dir: &Path, request: &SnapshotRequest) -> Result<Plan> {
+    plan::snapshot(&scanned(dir), &dir.join("l3"), request, gate(dir))
+}
