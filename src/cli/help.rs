@@ -7,7 +7,7 @@ use super::exit;
 use super::out::Out;
 use super::table::{self, Lean};
 use crate::error::{Error, Kind};
-use crate::plan::{Consent, HazardKind};
+use crate::plan::{Consent, HazardKind, HazardSeverity};
 
 pub(super) fn run(args: &Help, out: &mut Out) -> anyhow::Result<u8> {
     match args.topic.first().map(String::as_str) {
@@ -23,10 +23,17 @@ fn hazards() -> Vec<String> {
     let rows = HazardKind::ALL.into_iter().map(|kind| {
         let needs = match kind.consent() {
             Consent::None => "nothing".to_owned(),
+            Consent::ByName if kind.mildest() < HazardSeverity::Danger => {
+                format!("--accept {kind} where it is a danger")
+            }
             Consent::ByName => format!("--accept {kind}"),
             Consent::Never(_) => "cannot run".to_owned(),
         };
-        let severity = format!("{:?}", kind.severity()).to_lowercase();
+        let word = |severity: HazardSeverity| format!("{severity:?}").to_lowercase();
+        let severity = match kind.mildest() {
+            least if least == kind.severity() => word(least),
+            least => format!("{} to {}", word(least), word(kind.severity())),
+        };
         vec![kind.name().to_owned(), severity, needs, kind.meaning().to_owned()]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();

@@ -85,7 +85,7 @@ pub(super) fn herd(image: &Path, format: Option<Format>, allow: &Allow) -> Resul
     let gate = gate([&image], allow);
     let mut paths = vec![image.parent().unwrap_or(Path::new("/")).to_path_buf()];
     paths.extend(allow.allow.iter().cloned());
-    let options = ScanOptions { gate: gate.clone(), space: false };
+    let options = ScanOptions { gate: gate.clone(), space: false, domain_folders: forest::domain_folders() };
     let mut forest = forest::scan(&paths, &options)?;
     let names_it = |node: &&Node| node.data_file.as_ref().and_then(|d| d.resolved.as_ref()) == Some(&image);
     if let (None, Some(owner)) = (forest.find(&image), forest.nodes.iter().find(names_it)) {
@@ -114,7 +114,8 @@ pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool, out: &Out) -
     for path in paths {
         std::fs::metadata(path).map_err(|e| Error::io("cannot find", e).at(path))?;
     }
-    let forest = forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space })?;
+    let domain_folders = forest::domain_folders();
+    let forest = forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space, domain_folders })?;
     let roots: Vec<_> = forest.roots.iter().map(|root| Shown::path(root).into_string()).collect();
     out.note(format!("looked through {}: {} images", roots.join(", "), forest.nodes.len()));
     Ok(forest)

@@ -5,6 +5,8 @@
 //! [`layout`] draws the result as boxes and arrows, [`text()`] as an indented list, [`to_json`] as
 //! the whole model. Nothing here writes.
 
+mod domain_xml;
+mod domains;
 mod edges;
 mod edit;
 mod figure;
@@ -19,10 +21,13 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+pub use domains::{DOMAIN_FOLDERS, Domains, domain_folders};
 pub use edit::reference;
 pub use figure::{Figure, FigureBox, figure, layout};
 pub use json::to_json;
-pub use model::{Backing, DataRef, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
+pub use model::{
+    Backing, DataRef, DomainRole, DomainUse, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode,
+};
 pub use scan::scan;
 pub use text::text;
 
@@ -36,6 +41,9 @@ pub struct ScanOptions {
     pub gate: Gate,
     /// Count the bytes that only one node holds (reads all metadata).
     pub space: bool,
+    /// Where the definitions of libvirt domains lie ([`domain_folders`] has the usual places): the
+    /// forest then says which of them name an image, and a plan what that means.
+    pub domain_folders: Vec<PathBuf>,
 }
 
 /// The absolute path the forest uses for a file the user named.

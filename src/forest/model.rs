@@ -19,6 +19,8 @@ pub struct Forest {
     pub roots: Vec<PathBuf>,
     /// Every image, ordered by path.
     pub nodes: Vec<Node>,
+    /// Files and folders of libvirt's that could not be read: what they name is not known.
+    pub unread_domains: Vec<PathBuf>,
 }
 
 /// One image of the forest.
@@ -46,6 +48,8 @@ pub struct Node {
     pub snapshots: Arc<Vec<SnapshotNode>>,
     /// Who holds it now.
     pub in_use: Option<InUse>,
+    /// The libvirt domains that name it, or its data file.
+    pub domains: Vec<DomainUse>,
     /// Marked dirty (not closed cleanly).
     pub dirty: bool,
     /// Marked corrupt.
@@ -103,6 +107,49 @@ pub struct InUse {
     pub by: Option<Holder>,
     /// Reading or writing.
     pub mode: LockState,
+}
+
+/// A libvirt domain that names a file. All texts are untrusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DomainUse {
+    /// Name of the domain.
+    pub domain: String,
+    /// Its id, when it has been given one.
+    pub uuid: Option<String>,
+    /// What the file is to it.
+    pub role: DomainRole,
+    /// The file, as it is named there.
+    pub file: String,
+    /// The format that is given there.
+    pub format: Option<String>,
+    /// Whether this is the state of a running domain.
+    pub running: bool,
+    /// Whether the definition names the backing chain as well: libvirt then follows that, whatever the
+    /// image says.
+    pub pins_backing: bool,
+    /// The file of libvirt's that says so.
+    #[serde(serialize_with = "lossless")]
+    pub from: PathBuf,
+}
+
+/// What a file is to a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DomainRole {
+    /// A disk.
+    Disk,
+    /// Part of the chain below a disk, named by the definition itself.
+    Backing,
+    /// What a disk is being copied to.
+    Mirror,
+    /// Firmware, or its variables.
+    Firmware,
+    /// Part of a snapshot that libvirt has recorded.
+    Snapshot,
+}
+
+fn lossless<S: serde::Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&super::json::lossless_or_escaped(path.as_os_str()))
 }
 
 /// Something wrong with an image or its chain.
@@ -232,7 +279,7 @@ impl Forest {
                 backing.node = backing.node.as_ref().and_then(renamed);
             }
         }
-        Self { roots: self.roots.clone(), nodes }
+        Self { nodes, roots: self.roots.clone(), unread_domains: self.unread_domains.clone() }
     }
 
     fn mark(&self, from: NodeId, seen: &mut [bool]) {
@@ -261,6 +308,7 @@ impl Node {
             children: Vec::new(),
             snapshots: Arc::default(),
             in_use: None,
+            domains: Vec::new(),
             dirty: false,
             corrupt: false,
             encrypted: false,

@@ -59,13 +59,13 @@ impl Job {
     /// Starts running `plan`.
     ///
     /// Fails, with nothing done, when the plan cannot run (the kind is that of the hazard) or needs
-    /// consent that `options` do not give ([`Kind::Consent`]).
+    /// consent that `options` do not give ([`Kind::Consent`], [`Kind::NoLocks`]).
     pub fn start(plan: Plan, options: Options) -> Result<Self> {
         if let Some((hazard, kind)) = plan.forbidden() {
             return Err(Error::new(kind, hazard.message.clone()));
         }
         if let Some(hazard) = plan.unaccepted(&options.accepted).first() {
-            return Err(Error::new(Kind::Consent, hazard.message.clone())
+            return Err(Error::new(hazard.kind.refusal(), hazard.message.clone())
                 .remedy(format!("consent with --accept {}", hazard.kind)));
         }
         let total = plan.steps.iter().map(|s| if let Step::Copy(c) = s { c.data_bytes } else { 0 }).sum();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::named;
 use super::rehearse::{self, Meter};
 use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Ranges, Step};
 use crate::chain::{Gate, Opener};
@@ -388,6 +389,7 @@ impl<'a> Draft<'a> {
         for id in self.gone.iter().rev() {
             self.after = self.after.removed(*id);
         }
+        self.plan.hazards.extend(named::hazards(&self.plan, &self.after));
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
         Ok(Plan { title, undo, qemu_img, cost: self.meter.cost, after: self.after, ..self.plan })
     }

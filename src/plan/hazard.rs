@@ -65,6 +65,12 @@ pub enum HazardKind {
     ViewChanges,
     /// The same could be had in another way.
     OtherWay,
+    /// A libvirt domain names a file that changes, moves or goes away.
+    NamedBy,
+    /// Views that would have been protected change, because that was not wanted.
+    Unprotected,
+    /// A file system has no locks, so that nobody can be kept away.
+    NoLocks,
 }
 
 /// What it takes to run a plan in spite of a hazard.
@@ -80,7 +86,7 @@ pub enum Consent {
 
 impl HazardKind {
     /// Every kind, for the list in the help and the man page.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::OtherChildren,
         Self::SnapshotsReadThrough,
         Self::InPlace,
@@ -96,6 +102,9 @@ impl HazardKind {
         Self::Broken,
         Self::ViewChanges,
         Self::OtherWay,
+        Self::NamedBy,
+        Self::Unprotected,
+        Self::NoLocks,
     ];
 
     /// Its name for `--accept` and in JSON.
@@ -116,10 +125,13 @@ impl HazardKind {
             Self::Broken => "broken",
             Self::ViewChanges => "view-changes",
             Self::OtherWay => "other-way",
+            Self::NamedBy => "named-by",
+            Self::Unprotected => "unprotected",
+            Self::NoLocks => "no-locks",
         }
     }
 
-    /// The severity every hazard of this kind has.
+    /// The severity that a hazard of this kind has, or has at worst.
     pub fn severity(self) -> HazardSeverity {
         match self {
             Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren | Self::OtherWay => {
@@ -127,6 +139,14 @@ impl HazardKind {
             }
             Self::InPlace => HazardSeverity::Warning,
             _ => HazardSeverity::Danger,
+        }
+    }
+
+    /// The severity that a hazard of this kind has at least.
+    pub fn mildest(self) -> HazardSeverity {
+        match self {
+            Self::NamedBy => HazardSeverity::Info,
+            _ => self.severity(),
         }
     }
 
@@ -156,10 +176,17 @@ impl HazardKind {
             Self::Broken => "an image in the chain is damaged or missing",
             Self::ViewChanges => "views read something else afterwards; nothing is copied to prevent it",
             Self::OtherWay => "the same could be had in another way, at another cost",
+            Self::NamedBy => {
+                "a libvirt domain names a file that changes; danger when the file goes away or gets another name or format"
+            }
+            Self::Unprotected => "other views change because of --no-protect; each of them is named",
+            Self::NoLocks => {
+                "a file system has no locks: nothing keeps another process away while the job runs"
+            }
         }
     }
 
-    /// What it takes to go on in spite of it.
+    /// What it takes to go on in spite of a hazard of this kind, at its worst.
     pub fn consent(self) -> Consent {
         match self {
             Self::SnapshotsReadThrough | Self::Unsupported | Self::Broken => {
@@ -167,10 +194,23 @@ impl HazardKind {
             }
             Self::InUse => Consent::Never(Kind::InUse),
             Self::NoSpace => Consent::Never(Kind::NoSpace),
-            Self::BitmapsLost | Self::NoUndo | Self::HardLinks | Self::BackingFormat | Self::ViewChanges => {
-                Consent::ByName
-            }
+            Self::BitmapsLost
+            | Self::NoUndo
+            | Self::HardLinks
+            | Self::BackingFormat
+            | Self::ViewChanges
+            | Self::NamedBy
+            | Self::Unprotected
+            | Self::NoLocks => Consent::ByName,
             _ => Consent::None,
+        }
+    }
+
+    /// What sort of failure it is when consent is missing.
+    pub fn refusal(self) -> Kind {
+        match self {
+            Self::NoLocks => Kind::NoLocks,
+            _ => Kind::Consent,
         }
     }
 }
@@ -184,7 +224,20 @@ impl fmt::Display for HazardKind {
 impl Hazard {
     /// A hazard of `kind` about something; `message` must be safe to print.
     pub fn new(kind: HazardKind, message: impl Into<String>) -> Self {
-        Self { kind, severity: kind.severity(), message: message.into() }
+        Self::of(kind, kind.severity(), message)
+    }
+
+    /// A hazard of a kind that is not always as serious.
+    pub fn of(kind: HazardKind, severity: HazardSeverity, message: impl Into<String>) -> Self {
+        Self { kind, severity, message: message.into() }
+    }
+
+    /// What it takes to go on in spite of it: nothing but for a danger.
+    pub fn consent(&self) -> Consent {
+        match self.severity {
+            HazardSeverity::Danger => self.kind.consent(),
+            _ => Consent::None,
+        }
     }
 }
 
@@ -192,7 +245,7 @@ impl Plan {
     /// The first hazard that forbids running at all, with the failure it would end in. Missing
     /// space wins over everything else.
     pub fn forbidden(&self) -> Option<(&Hazard, Kind)> {
-        let never = |h: &Hazard| match h.kind.consent() {
+        let never = |h: &Hazard| match h.consent() {
             Consent::Never(kind) => Some(kind),
             _ => None,
         };
@@ -201,9 +254,12 @@ impl Plan {
         all.into_iter().next()
     }
 
-    /// Hazards that need consent by name and are not in `accepted`.
+    /// Hazards that need consent by name and are not in `accepted`; first those that are refused in
+    /// another way than by asking.
     pub fn unaccepted(&self, accepted: &[HazardKind]) -> Vec<&Hazard> {
-        let needs = |h: &&Hazard| h.kind.consent() == Consent::ByName && !accepted.contains(&h.kind);
-        self.hazards.iter().filter(needs).collect()
+        let needs = |h: &&Hazard| h.consent() == Consent::ByName && !accepted.contains(&h.kind);
+        let mut all: Vec<_> = self.hazards.iter().filter(needs).collect();
+        all.sort_by_key(|hazard| hazard.kind.refusal() == Kind::Consent);
+        all
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `model`, `step` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
+//! | `named` | what a plan means to the libvirt domains that name its files |
 //! | `draft` | what every operation does the same way |
 //! | `differs` | where two views are not the same |
 //! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
@@ -29,6 +30,7 @@ mod draft;
 mod fill;
 mod hazard;
 mod model;
+mod named;
 mod overlay;
 mod ranges;
 mod rebase;

@@ -14,6 +14,7 @@ mod owner;
 mod partial;
 mod real;
 mod recorder;
+mod small;
 mod stamp;
 mod sys;
 mod trash;
@@ -28,6 +29,7 @@ pub use names::{link, publish, unlink};
 pub use partial::Partial;
 pub use real::{RealFile, free_space, sync_dir};
 pub use recorder::{Event, Recorder, Trace, apply_event};
+pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, trash};
 
