@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
+use super::unprotected;
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
@@ -25,6 +26,8 @@ pub struct CommitOptions {
     pub remove: bool,
     /// Keep the top's file as it is, even when it is a middle layer that nothing names any more.
     pub keep: bool,
+    /// Let the other views that read what changes change too. The plan names each of them.
+    pub no_protect: bool,
     /// Which backing names may be followed.
     pub gate: Gate,
 }
@@ -244,13 +247,13 @@ impl Commit<'_> {
     }
 
     fn protect_readers(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (_, reader) in self.readers() {
+        for (id, reader) in self.readers() {
             let what = name(&reader.path);
-            let copies = self.protect(draft, reader, self.committed(), States::All)?;
-            let so = if copies {
-                "it gets its own copy of what will change"
-            } else {
-                "nothing that it reads will change"
+            let reads = self.protect(draft, id, reader, self.committed(), States::All)?;
+            let so = match (reads, self.options.no_protect) {
+                (false, _) => "nothing that it reads will change",
+                (true, false) => "it gets its own copy of what will change",
+                (true, true) => "it is not protected from what will change",
             };
             let base = name(&self.base);
             draft.hazard(HazardKind::OtherChildren, format!("{what} is based on {base} too; {so}"));
@@ -261,13 +264,28 @@ impl Commit<'_> {
     /// What changes in the base.
     fn committed(&self) -> Ranges {
         let stays = self.between.get(self.kept..).unwrap_or_default();
+        let stays = if self.options.no_protect { &[] } else { stays };
         let unit = stays.last().map_or(1, |(_, node)| node.cluster_size.max(1));
         Ranges::Committed { top: self.top.path.clone(), base: self.base.clone(), unit }
     }
 
     /// Adds a fill step, unless nothing needs filling. An image that cannot be protected stands in
-    /// the way of the whole commit. Says whether the step was needed.
-    fn protect(&self, draft: &mut Draft<'_>, node: &Node, ranges: Ranges, states: States) -> Result<bool> {
+    /// the way of the whole commit. Says whether the step was needed. When nobody is to be protected, it
+    /// is left out and the views are named.
+    fn protect(
+        &self,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        node: &Node,
+        ranges: Ranges,
+        states: States,
+    ) -> Result<bool> {
+        if self.options.no_protect {
+            draft.file(&node.path, false)?;
+            let fill = Copy::fill(&node.path, node.format.unwrap_or(Format::Raw), states, ranges);
+            let others: Vec<_> = self.trashed().map(|(id, _)| id).chain([self.top_id]).collect();
+            return unprotected::name_views(draft, id, &fill, &others);
+        }
         let Some(format) = node.format else {
             draft.file(&node.path, false)?;
             draft.hazard(HazardKind::Broken, format!("{} depends on this and is damaged", name(&node.path)));
@@ -299,12 +317,12 @@ impl Commit<'_> {
 
     /// What is based on a short top sees zeros beyond its end, and would see the longer base there.
     fn protect_children(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (_, child) in self.children() {
+        for (id, child) in self.children() {
             draft.file(&child.path, true)?;
             let sizes = child.snapshots.iter().map(|s| s.virtual_size).chain([child.virtual_size]);
             if sizes.max() > Some(self.top_size) && self.base_size > self.top_size {
                 let ranges = Ranges::BeyondEnd { top: self.top.path.clone(), base: self.base.clone() };
-                self.protect(draft, child, ranges, States::All)?;
+                self.protect(draft, id, child, ranges, States::All)?;
             }
         }
         Ok(())
@@ -316,7 +334,7 @@ impl Commit<'_> {
         if self.trashes_top() || self.top.snapshots.is_empty() {
             return Ok(());
         }
-        self.protect(draft, self.top, self.committed(), States::Snapshots).map(|_| ())
+        self.protect(draft, self.top_id, self.top, self.committed(), States::Snapshots).map(|_| ())
     }
 
     fn relink(&self, draft: &mut Draft<'_>) -> Result<()> {
@@ -345,13 +363,14 @@ impl Commit<'_> {
             draft.views_lost(node);
         }
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
-        let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
-        draft.finish(title, undo.to_owned(), self.qemu_img())
+        let kept = if self.options.no_protect { "what is not named" } else { "every other view" };
+        let undo = format!("cannot be undone: what the base held before is overwritten ({kept} is kept)");
+        draft.finish(title, undo, self.qemu_img())
     }
 
     fn qemu_img(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .readers()
+        let protected = self.readers().filter(|_| !self.options.no_protect);
+        let mut lines: Vec<String> = protected
             .map(|(_, s)| format!("# qemu-img has nothing for this: {} would silently change", name(&s.path)))
             .collect();
         let keep = if self.trashes_top() || self.options.keep { " -d" } else { "" };

@@ -56,6 +56,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The forest as it is.
+    pub(super) fn before(&self) -> &'a Forest {
+        self.before
+    }
+
     /// Opens images for planning: without locks, which a job takes before it looks again.
     pub(super) fn opener(&self) -> Opener {
         Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }

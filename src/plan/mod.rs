@@ -14,6 +14,7 @@
 //! | `differs` | where two views are not the same |
 //! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
+//! | `unprotected` | who would read what a protection was left out for |
 //! | `commit` | merging an overlay into a layer below |
 //! | `rebase` | another backing file: rebase, pull |
 //! | `overlay` | a new image on top |
@@ -40,9 +41,10 @@ mod repair;
 mod resize;
 mod snapshot;
 mod step;
+mod unprotected;
 
 pub use commit::{CommitOptions, commit};
-pub use delete::delete;
+pub use delete::{DeleteOptions, delete};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use model::{Cost, FileState, Flow, Plan};

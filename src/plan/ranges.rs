@@ -44,6 +44,11 @@ impl Source {
         found.map(|(_, view)| view).ok_or_else(|| Error::new(Kind::Internal, "a state that is not copied to"))
     }
 
+    /// Where the longest state of the target ends.
+    fn end_of_all(&self) -> u64 {
+        self.views.iter().map(|(_, view)| view.size()).max().unwrap_or(0)
+    }
+
     fn first(&self) -> Result<&View> {
         let none = || Error::new(Kind::Internal, "a copy without a source");
         self.views.first().map(|(_, view)| view).ok_or_else(none)
@@ -88,11 +93,30 @@ impl Copy {
         if source.views.is_empty() {
             return Ok(Box::new(std::iter::empty()));
         }
+        let end = source.end_of_all();
+        let changed = self.touches(source, unit, rehearsal)?;
+        Ok(match self.mode {
+            CopyMode::Overwrite => Box::new(
+                whole_units(changed, unit, size)
+                    .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
+            ),
+            CopyMode::Fill => lacking(&source.views, Box::new(whole_units(changed, unit, end)), unit),
+        })
+    }
+    /// What changes below the image in places that a fill is about, whether a state has its own there or
+    /// not, in guest order. Nothing is read to find it.
+    pub(super) fn changed<'a>(&'a self, source: &'a Source, unit: u64) -> Result<Touches<'a>> {
+        match source.views.is_empty() {
+            true => Ok(Box::new(std::iter::empty())),
+            false => self.touches(source, unit, true),
+        }
+    }
+
+    fn touches<'a>(&'a self, source: &'a Source, unit: u64, rehearsal: bool) -> Result<Touches<'a>> {
         let view = source.first()?;
         let cause = source.cause.as_ref();
-        let sizes = source.views.iter().map(|(_, view)| view.size());
-        let end = sizes.max().unwrap_or(0);
-        let changed: Touches<'a> = match &self.ranges {
+        let end = source.end_of_all();
+        Ok(match &self.ranges {
             // Snapshots of the top lose the layers between, which they may see beyond its end too.
             Ranges::Committed { base, unit: wide, .. } if self.states == States::Snapshots => {
                 let top = cause.unwrap_or(view);
@@ -107,20 +131,13 @@ impl Copy {
             Ranges::Differs { .. } => {
                 Box::new(Differs::new(source.below.as_ref(), cause, end, unit, !rehearsal))
             }
-        };
-        Ok(match self.mode {
-            CopyMode::Overwrite => Box::new(
-                whole_units(changed, unit, size)
-                    .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
-            ),
-            CopyMode::Fill => lacking(&source.views, Box::new(whole_units(changed, unit, end)), unit),
         })
     }
 }
 
 /// Runs in guest order.
 pub(super) type Runs<'a> = Box<dyn Iterator<Item = Result<CopyRun>> + 'a>;
-type Touches<'a> = Box<dyn Iterator<Item = Result<Touched>> + 'a>;
+pub(super) type Touches<'a> = Box<dyn Iterator<Item = Result<Touched>> + 'a>;
 
 /// Where the mover puts what: the state whose view is read, the guest offset, the host offset, bytes.
 pub type Move<'a> = dyn FnMut(State, Guest, Host, u64) -> Result<()> + 'a;

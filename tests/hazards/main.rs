@@ -5,6 +5,7 @@
 
 mod domains;
 mod stage;
+mod unprotected;
 
 use stage::Stage;
 
