@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::args::{Allow, Reading};
 use super::out::Out;
-use crate::chain::{Chain, Gate, Opener, View, ViewSpec};
+use crate::chain::{Chain, Gate, Opener, View, ViewSpec, reading_needs_locks};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{self, Forest, Node, ScanOptions};
 use crate::image::{self, Format, Image};
@@ -61,7 +61,7 @@ pub(super) fn locked(path: &Path, reading: &Reading, out: &Out) -> Result<(Arc<d
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let lock = match reading.force_share {
         true => None,
-        false => Some(Lock::acquire(file.clone(), Access::Read)?),
+        false => Some(Lock::acquire(file.clone(), Access::Read).map_err(reading_needs_locks)?),
     };
     let image = image::open(file, reading.format)?;
     out.note(opened(path, image.format(), lock.is_some()));

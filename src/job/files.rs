@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::image;
-use crate::plan::Plan;
+use crate::plan::{HazardKind, Plan};
 use crate::storage::{Access, File, Lock, RealFile, Stamp};
 use crate::text::Shown;
 
@@ -20,15 +20,20 @@ pub(super) struct Files {
 impl Files {
     /// Opens and locks every file, those that change for writing, then makes sure that each is
     /// still what the plan was made for. On failure everything is let go again.
-    pub(super) fn lock(plan: &Plan, progress: &Progress) -> Result<Self> {
+    pub(super) fn lock(plan: &Plan, accepted: &[HazardKind], progress: &Progress) -> Result<Self> {
         let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
         let mut locks = Vec::new();
         for state in &plan.files {
             let file: Arc<dyn File> = Arc::new(RealFile::open(&state.path, state.changes)?);
             let access = if state.changes { Access::Write } else { Access::Read };
-            locks.push(Lock::acquire(file.clone(), access)?);
+            let lock = match accepted.contains(&HazardKind::NoLocks) {
+                true => Lock::acquire_if_any(file.clone(), access)?,
+                false => Some(Lock::acquire(file.clone(), access).map_err(needs_locks)?),
+            };
             let what = if state.changes { "changing" } else { "reading" };
-            progress.note(format!("locked {} for {what}", Shown::path(&state.path)));
+            let how = if lock.is_some() { "locked" } else { "opened without a lock" };
+            progress.note(format!("{how} {} for {what}", Shown::path(&state.path)));
+            locks.extend(lock);
             // The data file of an image comes before it.
             let data = state.data.as_ref().and_then(|data| open.get(data));
             let data = data.map(|known| known.image.clone());
@@ -49,5 +54,15 @@ impl Files {
         let unknown =
             || Error::new(Kind::Internal, "a step changes a file that the plan does not name").at(path);
         self.open.get(path).cloned().ok_or_else(unknown)
+    }
+}
+
+/// A plan says so when it is made; the file system may have lost its locks since.
+fn needs_locks(e: Error) -> Error {
+    match e.kind() {
+        Kind::NoLocks => {
+            e.remedy(format!("nothing was done; to go on, repeat with --accept {}", HazardKind::NoLocks))
+        }
+        _ => e,
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     /// Takes the locks and checks that the plan still fits.
     pub(super) fn prepare(plan: &'a Plan, progress: &'a Progress, options: &Options) -> Result<Self> {
-        let files = Files::lock(plan, progress)?;
+        let files = Files::lock(plan, &options.accepted, progress)?;
         let pace = Pace::new(options.rate_limit);
         Ok(Self {
             plan,

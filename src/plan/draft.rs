@@ -9,7 +9,7 @@ use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, ProblemKind, reference};
 use crate::image::{self, CheckReport, Format};
-use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, probe_locks};
+use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, has_locks, probe_locks};
 use crate::text::{Shown, human_size};
 
 /// A path for a shell.
@@ -116,6 +116,13 @@ impl<'a> Draft<'a> {
             self.plan.files.push(FileState { path: path.to_path_buf(), stamp, changes, data });
         }
         let file = RealFile::open(path, false)?;
+        if file.fd().is_some_and(|fd| !has_locks(fd)) {
+            let folder = Shown::path(path.parent().unwrap_or(path)).into_string();
+            let what = format!(
+                "the file system of {folder} has no locks: whoever uses a file of it is neither seen nor kept away"
+            );
+            self.hazard(HazardKind::NoLocks, what);
+        }
         let state = file.fd().map_or(LockState::Free, probe_locks);
         let conflict = match state {
             LockState::Free => false,

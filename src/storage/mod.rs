@@ -23,7 +23,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
-pub use locks::{Access, Holder, Lock, LockState, probe_locks};
+pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
 pub use names::{link, publish, unlink};
 pub use partial::Partial;

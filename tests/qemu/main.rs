@@ -35,6 +35,7 @@ mod reading;
 mod refuse;
 mod repairing;
 mod terminal;
+mod unlocked;
 
 use std::process::ExitCode;
 
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         random::cases(),
         matrix::cases(),
         terminal::cases(),
+        unlocked::cases(),
         qed::cases(),
         qed_commit::cases(),
         devices::cases(),
