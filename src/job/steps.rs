@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
 use crate::plan::{Copy, CopyMode, Plan, SnapshotChange, Source, Step, drive, make, resize_image};
-use crate::storage::{CopyBuffer, File, Partial, link, trash, unlink};
+use crate::storage::{CopyBuffer, File, Partial, RealFile, adopt, link, trash, unlink};
 use crate::text::{Shown, human_size};
 
 /// A plan under way.
@@ -186,11 +186,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Under another name until it is whole.
+    /// Under another name until it is whole. Whoever may open what it is based on may open it.
     fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
         self.progress.enter(Phase::Finishing);
         let partial = Partial::begin(image)?;
         make(partial.file(), size, backing, format)?;
+        let below = image.with_file_name(backing);
+        let lost = adopt(partial.file(), &RealFile::open(&below, false)?)?;
+        if !lost.is_empty() {
+            let (below, lost) = (Shown::path(&below), lost.join(" and "));
+            self.progress.note(format!("{} cannot have the {lost} of {below}", Shown::path(image)));
+        }
         self.report.written_bytes += partial.file().len()?;
         partial.publish()
     }

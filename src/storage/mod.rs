@@ -6,6 +6,7 @@
 //!
 //! The only `unsafe` of the crate is in `sys.rs`: three system calls that no safe wrapper offers.
 
+mod access;
 mod copy;
 mod locks;
 mod mem;
@@ -22,6 +23,7 @@ mod trash;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+pub use access::adopt;
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;

@@ -17,6 +17,7 @@ mod devices;
 mod garbage;
 mod guest;
 mod interrupt;
+mod keeping;
 mod kill;
 mod kill_trials;
 mod lab;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         matrix::cases(),
         terminal::cases(),
         unlocked::cases(),
+        keeping::cases(),
         qed::cases(),
         qed_commit::cases(),
         devices::cases(),
