@@ -27,6 +27,9 @@ fn hazards() -> Vec<String> {
                 format!("--accept {kind} where it is a danger")
             }
             Consent::ByName => format!("--accept {kind}"),
+            Consent::Never(_) if kind.mildest() < HazardSeverity::Danger => {
+                "cannot run where it is a danger".to_owned()
+            }
             Consent::Never(_) => "cannot run".to_owned(),
         };
         let word = |severity: HazardSeverity| format!("{severity:?}").to_lowercase();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
 use super::unprotected;
-use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
+use super::{Copy, CopyMode, Flow, HazardKind, HazardSeverity, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, ProblemKind};
@@ -242,6 +242,11 @@ impl Commit<'_> {
                 draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
             }
         }
+        draft.hazard_of(
+            HazardKind::NoUndo,
+            HazardSeverity::Warning,
+            format!("what {} holds now, where it is overwritten, cannot be brought back", name(&self.base)),
+        );
         draft.sound(&self.base, self.format);
         Ok(())
     }

@@ -40,6 +40,20 @@ pub fn delete(forest: &Forest, image: &Path, options: &DeleteOptions) -> Result<
             Error::new(Kind::NotFound, "its backing file is not part of the scanned folders").at(image)
         );
     }
+    // What the layer recorded of its base is recorded for its children; QED can record nothing but raw.
+    let records = |base: &Node| {
+        let can = |child: &Node| child.format != Some(Format::Qed) || base.format == Some(Format::Raw);
+        node.children.iter().filter_map(|id| forest.get(*id)).any(can)
+    };
+    let unrecorded = node.backing.as_ref().is_some_and(|backing| backing.format.is_none());
+    if let Some(base) = base.filter(|base| unrecorded && records(base)) {
+        let what = format!(
+            "{} does not record the format of its backing file; it looks like {}",
+            Shown::new(&node.name()),
+            base.format.map_or("nothing known", |format| format.name())
+        );
+        draft.hazard(HazardKind::BackingFormat, what);
+    }
     for child_id in &node.children {
         let Some(child) = forest.get(*child_id) else { continue };
         match options.no_protect {

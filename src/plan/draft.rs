@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::named;
 use super::rehearse::{self, Meter};
-use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Ranges, Step};
+use super::{
+    Copy, CopyMode, FileState, Flow, Hazard, HazardKind, HazardSeverity, Plan, Ranges, States, Step,
+};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, ProblemKind, reference};
@@ -67,7 +69,17 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {
-        let hazard = Hazard::new(kind, message);
+        self.hazard_of(kind, kind.severity(), message);
+    }
+
+    /// Notes a hazard of a kind that is not always as serious.
+    pub(super) fn hazard_of(
+        &mut self,
+        kind: HazardKind,
+        severity: HazardSeverity,
+        message: impl Into<String>,
+    ) {
+        let hazard = Hazard::of(kind, severity, message);
         if !self.plan.hazards.contains(&hazard) {
             self.plan.hazards.push(hazard);
         }
@@ -146,7 +158,14 @@ impl<'a> Draft<'a> {
             .and_then(|file| image::open(std::sync::Arc::new(file), Some(format)))
             .and_then(|image| match image.details().dirty() {
                 // Its refcounts are known to be stale; the writer counts references instead.
-                true => Ok(CheckReport::default()),
+                true => {
+                    let what = format!(
+                        "{} was not closed cleanly; its references are counted first",
+                        Shown::path(path)
+                    );
+                    self.hazard_of(HazardKind::Broken, HazardSeverity::Warning, what);
+                    Ok(CheckReport::default())
+                }
                 false => image.check(),
             });
         match check {
@@ -183,6 +202,7 @@ impl<'a> Draft<'a> {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
                 if needed {
+                    self.flag_snapshots(&step);
                     self.meter.cost.read_bytes += read;
                     self.meter.wrote(&*file, written)?;
                     self.grown(&step, written.extra_bytes, written.freed_bytes);
@@ -202,6 +222,18 @@ impl<'a> Draft<'a> {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Internal snapshots that a copy is for as well.
+    fn flag_snapshots(&mut self, step: &Copy) {
+        let fills = step.mode == CopyMode::Fill && step.states != States::Active;
+        let node = self.before.find(&step.into).and_then(|id| self.before.get(id)).filter(|_| fills);
+        let Some(count) = node.map(|node| node.snapshots.len()).filter(|count| *count > 0) else { return };
+        let file = Shown::path(&step.into);
+        let what = format!(
+            "{count} internal snapshots of {file} read through its backing file; what they would lose is copied too"
+        );
+        self.hazard_of(HazardKind::SnapshotsReadThrough, HazardSeverity::Info, what);
     }
 
     fn grown(&mut self, step: &Copy, extra: u64, freed: u64) {
@@ -375,8 +407,10 @@ impl<'a> Draft<'a> {
 
     /// The plan.
     pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
-        if let Some(missing) = self.meter.missing_space() {
-            self.hazard(HazardKind::NoSpace, format!("{} too little free space", human_size(missing)));
+        if let Some((missing, folder)) = self.meter.missing_space() {
+            let (missing, folder) = (human_size(missing), Shown::path(folder));
+            let what = format!("{missing} more free space are needed on the file system of {folder}");
+            self.hazard(HazardKind::NoSpace, what);
         }
         let links: Vec<_> = self
             .plan

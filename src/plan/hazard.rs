@@ -37,7 +37,7 @@ pub struct Hazard {
 pub enum HazardKind {
     /// Other images read through a file that changes; they are protected first.
     OtherChildren,
-    /// Internal snapshots read through a file that changes and cannot be protected yet.
+    /// Internal snapshots read through a file that changes. They get their own copy, or it is a danger.
     SnapshotsReadThrough,
     /// A raw file, or an external data file, is overwritten in place.
     InPlace,
@@ -145,7 +145,8 @@ impl HazardKind {
     /// The severity that a hazard of this kind has at least.
     pub fn mildest(self) -> HazardSeverity {
         match self {
-            Self::NamedBy => HazardSeverity::Info,
+            Self::NamedBy | Self::SnapshotsReadThrough => HazardSeverity::Info,
+            Self::Broken | Self::NoUndo => HazardSeverity::Warning,
             _ => self.severity(),
         }
     }
@@ -157,23 +158,31 @@ impl HazardKind {
                 "other images read through a file that changes; they get their own copy first"
             }
             Self::SnapshotsReadThrough => {
-                "internal snapshots read through a file that changes and cannot be protected yet"
+                "internal snapshots (or, when the active state is replaced, images) read through a file that changes; danger when they cannot get their own copy"
             }
             Self::InPlace => {
                 "a raw file or an external data file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
             }
             Self::InUse => "another process holds a file",
-            Self::NoSpace => "the file system has not enough room",
-            Self::OtherFolders => "images outside the scanned folders may depend on a changed file too",
+            Self::NoSpace => "a file system has not enough room; the message says how much is missing where",
+            Self::OtherFolders => {
+                "images outside the scanned folders, which are named, may depend on a changed file too"
+            }
             Self::HardLinks => "a file has several names; only one of them is followed",
             Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
             Self::BackingFormat => {
                 "a backing format was not recorded and had to be guessed from the content of the file"
             }
-            Self::Unsupported => "an image is in a state, or uses a feature, that cannot be written",
+            Self::Unsupported => {
+                "an image is marked corrupt, is encrypted, or is in another state or of a kind that cannot be written"
+            }
             Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
-            Self::NoUndo => "there is no way back",
-            Self::Broken => "an image in the chain is damaged or missing",
+            Self::NoUndo => {
+                "there is no way back; a warning when all that is gone is what the operation is there to replace"
+            }
+            Self::Broken => {
+                "an image in the chain is damaged or missing; a warning when it was only not closed cleanly"
+            }
             Self::ViewChanges => "views read something else afterwards; nothing is copied to prevent it",
             Self::OtherWay => "the same could be had in another way, at another cost",
             Self::NamedBy => {

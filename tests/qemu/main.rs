@@ -14,6 +14,7 @@ mod creating;
 mod damage;
 mod data_file;
 mod devices;
+mod full;
 mod garbage;
 mod guest;
 mod interrupt;
@@ -112,6 +113,7 @@ fn main() -> ExitCode {
         matrix::cases(),
         terminal::cases(),
         unlocked::cases(),
+        full::cases(),
         keeping::cases(),
         qed::cases(),
         qed_commit::cases(),
