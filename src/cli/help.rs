@@ -7,6 +7,7 @@ use super::exit;
 use super::out::Out;
 use super::table::{self, Lean};
 use crate::error::{Error, Kind};
+use crate::forest::DOMAIN_FOLDERS;
 use crate::plan::{Consent, HazardKind, HazardSeverity};
 
 pub(super) fn run(args: &Help, out: &mut Out) -> anyhow::Result<u8> {
@@ -40,7 +41,12 @@ fn hazards() -> Vec<String> {
         vec![kind.name().to_owned(), severity, needs, kind.meaning().to_owned()]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    table::lines(&[Lean::Left; 4], &rows)
+    let mut lines = table::lines(&[Lean::Left; 4], &rows);
+    lines.push(String::new());
+    lines.push(format!(
+        "Domains are read from libvirt's files, where they can be read; {DOMAIN_FOLDERS} names other folders."
+    ));
+    lines
 }
 
 fn exit_codes() -> Vec<String> {

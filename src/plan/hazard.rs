@@ -155,7 +155,7 @@ impl HazardKind {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::OtherChildren => {
-                "other images read through a file that changes; they get their own copy first"
+                "other images read through a file that changes; they get their own copy first, but for --no-protect"
             }
             Self::SnapshotsReadThrough => {
                 "internal snapshots (or, when the active state is replaced, images) read through a file that changes; danger when they cannot get their own copy"
