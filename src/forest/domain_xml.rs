@@ -8,7 +8,7 @@ use std::path::Path;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::model::{DomainRole, DomainUse};
+use super::domain_use::{DomainRole, DomainUse};
 
 /// Elements and texts of a file at most; a domain has some hundreds.
 const MAX_NODES: u32 = 100_000;

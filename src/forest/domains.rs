@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::domain_use::DomainUse;
 use super::domain_xml;
-use super::model::DomainUse;
 use crate::error::Kind;
 use crate::storage::{FileId, read_small};
 

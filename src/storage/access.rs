@@ -3,7 +3,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FileType, Mode, XattrFlags, fchmod, fchown, fgetxattr, fsetxattr, fstat};
+use rustix::fs::{FileType, Mode, XattrFlags, fchmod, fchown, fgetxattr, fremovexattr, fsetxattr, fstat};
 use rustix::process::{Gid, Uid};
 
 use super::{File, RealFile};
@@ -36,12 +36,16 @@ pub fn adopt(new: &RealFile, like: &RealFile) -> Result<Vec<&'static str>> {
     if !keeps_group {
         lost.push("group");
     }
-    if let Some(list) = attribute(from, ACL) {
+    let list = attribute(from, ACL);
+    let same_list = match &list {
         // With a list, the group's bits of the mode are what all its entries may have at most.
-        keeps_group = keeps_group && fsetxattr(to, ACL, &list, XattrFlags::empty()).is_ok();
-        if !keeps_group {
-            lost.push("access list");
-        }
+        Some(list) => keeps_group && fsetxattr(to, ACL, list, XattrFlags::empty()).is_ok(),
+        // The folder may have one for new files.
+        None => attribute(to, ACL).is_none() || fremovexattr(to, ACL).is_ok(),
+    };
+    if !same_list {
+        keeps_group = false;
+        lost.push("access list");
     }
     if fchmod(to, Mode::from_raw_mode(mode(was.st_mode, keeps_group))).is_err() {
         lost.push("mode");

@@ -122,3 +122,17 @@ fn whatever_lies_in_the_folder_only_costs_a_note() {
     assert!(!unread.contains("pipe") && !unread.contains("zero") && !unread.contains("default"), "{unread}");
     stage.run("commit Snap-4.qcow2 --yes").expect(0);
 }
+
+#[test]
+fn a_folder_that_cannot_be_read_is_told_about() {
+    let stage = Stage::new();
+    // What anybody but root sees as a folder without permission.
+    std::fs::remove_dir(stage.domains()).unwrap();
+    std::fs::write(stage.domains(), "").unwrap();
+    let said = stage.plan("commit Snap-4.qcow2").said("named-by");
+    let folder = stage.domains().display().to_string();
+    assert!(said.len() == 1 && said[0].0 == "info" && said[0].1.contains(&folder), "{said:?}");
+    // One that is not there is one where nothing is.
+    std::fs::remove_file(stage.domains()).unwrap();
+    assert!(stage.plan("commit Snap-4.qcow2").said("named-by").is_empty());
+}

@@ -19,7 +19,8 @@ use cowherd::forest::{Forest, Node, NodeId};
 use cowherd::image::State;
 use cowherd::job::{Job, Options};
 use cowherd::plan::{
-    CommitOptions, DeleteOptions, HazardKind, Plan, RebaseOptions, commit, delete, pull, rebase,
+    CommitOptions, CopyMode, DeleteOptions, HazardKind, Plan, RebaseOptions, Step, commit, delete, pull,
+    rebase,
 };
 use cowherd::units::Guest;
 
@@ -39,6 +40,7 @@ fn content(dir: &Path, path: &Path) -> Vec<u8> {
 }
 
 /// An operation on one image of a herd.
+#[derive(Clone)]
 enum Act {
     Commit { top: PathBuf, base: PathBuf, remove: bool, keep: bool, no_protect: bool },
     Pull { image: PathBuf, base: Option<PathBuf> },
@@ -104,6 +106,20 @@ impl Act {
         })
     }
 
+    /// Whether protecting others takes a copy. Where it takes none, none can be missing.
+    fn fills(&self, forest: &Forest, dir: &Path) -> bool {
+        let no_protect = false;
+        let protecting = match self.clone() {
+            Self::Commit { top, base, remove, keep, .. } => {
+                Self::Commit { top, base, remove, keep, no_protect }
+            }
+            Self::Delete { image, .. } => Self::Delete { image, no_protect },
+            other => other,
+        };
+        let fills = |step: &Step| matches!(step, Step::Copy(copy) if copy.mode == CopyMode::Fill);
+        protecting.plan(forest, dir).unwrap().steps.iter().any(fills)
+    }
+
     fn plan(&self, forest: &Forest, dir: &Path) -> Result<Plan> {
         let gate = Gate::for_paths([dir]);
         let onto = |base: &Option<PathBuf>| RebaseOptions {
@@ -150,6 +166,10 @@ fn operations_on_random_herds_keep_every_view() {
             };
             let plan = act.plan(&forest, &dir).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(fingerprints(&dir), before, "{what}: planning changed something");
+            if act.no_protect() && !act.fills(&forest, &dir) {
+                let kind = HazardKind::Unprotected;
+                assert!(plan.hazards.iter().all(|h| h.kind != kind), "{what}: {:#?}", plan.hazards);
+            }
             let (changed, after, cost) = (plan.views_changed.clone(), plan.after.clone(), plan.cost);
             let steps: Vec<_> = plan.steps.iter().map(cowherd::plan::Step::describe).collect();
             if plan.forbidden().is_some() {

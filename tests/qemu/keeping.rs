@@ -142,6 +142,10 @@ fn access_list() {
     assert_eq!(attribute(&lab.path("new.qcow2"), ACL), list());
     let modes = ["l4.qcow2", "new.qcow2"].map(|name| lab.path(name).metadata().unwrap().mode());
     assert_eq!(modes[0], modes[1]);
+    // A list that the folder has for new files is not one of the base.
+    setxattr(lab.dir(), "system.posix_acl_default", &list(), XattrFlags::empty()).unwrap();
+    lab.run("overlay l3.qcow2 plain.qcow2 --yes").expect(0);
+    assert_eq!(attribute(&lab.path("plain.qcow2"), ACL), attribute(&lab.path("l3.qcow2"), ACL));
 }
 
 fn create() {
