@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
 use super::unprotected;
-use super::{Copy, CopyMode, Flow, HazardKind, HazardSeverity, Plan, Ranges, States};
+use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId, ProblemKind};
+use crate::forest::{Forest, Node, NodeId};
 use crate::image::{Format, State};
-use crate::text::{Shown, human_size};
+use crate::text::Shown;
 
 /// What may be chosen about a commit.
 #[derive(Debug, Clone, Default)]
@@ -104,33 +104,33 @@ fn kept(forest: &Forest, top: NodeId, between: &[(NodeId, &Node)]) -> usize {
     between.len()
 }
 
-struct Commit<'a> {
-    forest: &'a Forest,
-    top_id: NodeId,
-    top: &'a Node,
+pub(super) struct Commit<'a> {
+    pub(super) forest: &'a Forest,
+    pub(super) top_id: NodeId,
+    pub(super) top: &'a Node,
     /// The layers between top and base, top first.
-    between: Vec<(NodeId, &'a Node)>,
+    pub(super) between: Vec<(NodeId, &'a Node)>,
     /// The place in `between` from which on they stay, because others are based on them.
-    kept: usize,
-    base_id: NodeId,
-    base: PathBuf,
-    format: Format,
-    base_size: u64,
-    top_size: u64,
-    options: &'a CommitOptions,
+    pub(super) kept: usize,
+    pub(super) base_id: NodeId,
+    pub(super) base: PathBuf,
+    pub(super) format: Format,
+    pub(super) base_size: u64,
+    pub(super) top_size: u64,
+    pub(super) options: &'a CommitOptions,
 }
 
-fn name(path: &Path) -> Shown {
+pub(super) fn name(path: &Path) -> Shown {
     Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
 }
 
 impl Commit<'_> {
-    fn children(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn children(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.top.children.iter().filter_map(|id| Some((*id, self.forest.get(*id)?)))
     }
 
     /// Who reads the base and will go on reading it: all its children but the one that is merged.
-    fn readers(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn readers(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         let stays = self.kept < self.between.len();
         let merged = (!stays).then(|| self.between.last().map_or(self.top_id, |(id, _)| *id));
         let all = self.forest.get(self.base_id).map(|n| n.children.as_slice()).unwrap_or_default();
@@ -143,7 +143,7 @@ impl Commit<'_> {
     }
 
     /// Whether the top's file goes away.
-    fn trashes_top(&self) -> bool {
+    pub(super) fn trashes_top(&self) -> bool {
         !self.options.keep && (self.options.remove || !self.is_leaf())
     }
 
@@ -153,102 +153,13 @@ impl Commit<'_> {
     }
 
     /// Whether anything happens to the top's file at all.
-    fn changes_top(&self) -> bool {
+    pub(super) fn changes_top(&self) -> bool {
         !self.options.keep || self.relinks_top()
     }
 
     /// The layers between that go away.
-    fn trashed(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn trashed(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.between[..self.kept].iter().copied()
-    }
-
-    fn look_at_files(&self, draft: &mut Draft<'_>, chain: &Chain, depth: usize) -> Result<()> {
-        draft.file(&self.top.path, self.changes_top())?;
-        for (i, (_, node)) in self.between.iter().enumerate() {
-            draft.file(&node.path, i < self.kept)?;
-        }
-        draft.file(&self.base, true)?;
-        for layer in chain.layers().iter().skip(depth + 1) {
-            draft.file(&layer.path, false)?;
-        }
-        let top = self.trashes_top().then_some((self.top_id, self.top));
-        for (_, node) in self.trashed().chain(top).filter(|(_, node)| !node.snapshots.is_empty()) {
-            draft.hazard(
-                HazardKind::NoUndo,
-                format!(
-                    "{} goes to the trash with {} internal snapshots, which are no longer what they were there",
-                    name(&node.path),
-                    node.snapshots.len()
-                ),
-            );
-        }
-        if let Some(how) = chain.layers().iter().find_map(|l| l.image.encryption().map(|_| &l.path)) {
-            draft.hazard(
-                HazardKind::Unsupported,
-                format!("{} is encrypted; its content cannot be copied", name(how)),
-            );
-        }
-        // QED can record nothing but raw, so there it is only missing for a raw file.
-        let lowest = self.between.last().map_or(self.top, |(_, node)| node);
-        let records = lowest.format != Some(Format::Qed) || self.format == Format::Raw;
-        if records && lowest.backing.as_ref().is_some_and(|b| b.format.is_none()) {
-            draft.hazard(
-                HazardKind::BackingFormat,
-                format!(
-                    "{} does not record the format of its backing file; it looks like {}",
-                    name(&lowest.path),
-                    self.format
-                ),
-            );
-        }
-        if self.top_size > self.base_size {
-            draft.hazard(
-                HazardKind::SizeDiffers,
-                format!(
-                    "{} grows from {} to {}",
-                    name(&self.base),
-                    human_size(self.base_size),
-                    human_size(self.top_size)
-                ),
-            );
-        }
-        let bitmaps =
-            chain.layers().get(depth).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
-        if !bitmaps.is_empty() {
-            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(&b.name).into_string()).collect();
-            draft.hazard(
-                HazardKind::BitmapsLost,
-                format!(
-                    "{} has dirty bitmaps that do not see this commit: {}",
-                    name(&self.base),
-                    names.join(", ")
-                ),
-            );
-        }
-        let external = chain.layers().get(depth).is_some_and(|base| base.data.is_some());
-        if self.format == Format::Raw || external {
-            let how = if external { "keeps its data in another file, which" } else { "is raw and" };
-            draft.hazard(
-                HazardKind::InPlace,
-                format!(
-                    "{} {how} is overwritten in place: if interrupted, it alone is a mixture until the commit is run again",
-                    name(&self.base)
-                ),
-            );
-        }
-        let relatives = self.readers().chain(self.children()).map(|(_, n)| n).chain([self.top]);
-        for node in relatives {
-            if let Some(wrong) = node.problems.iter().find(|p| p.kind == ProblemKind::BackingFormatWrong) {
-                draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
-            }
-        }
-        draft.hazard_of(
-            HazardKind::NoUndo,
-            HazardSeverity::Warning,
-            format!("what {} holds now, where it is overwritten, cannot be brought back", name(&self.base)),
-        );
-        draft.sound(&self.base, self.format);
-        Ok(())
     }
 
     fn protect_readers(&self, draft: &mut Draft<'_>) -> Result<()> {

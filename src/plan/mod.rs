@@ -11,11 +11,12 @@
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `named` | what a plan means to the libvirt domains that name its files |
 //! | `draft` | what every operation does the same way |
+//! | `flags` | what every operation warns of, from the files themselves |
 //! | `differs` | where two views are not the same |
-//! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
+//! | `rules`, `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
 //! | `unprotected` | who would read what a protection was left out for |
-//! | `commit` | merging an overlay into a layer below |
+//! | `commit`, `commit_flags` | merging an overlay into a layer below |
 //! | `rebase` | another backing file: rebase, pull |
 //! | `overlay` | a new image on top |
 //! | `rename` | another name, and the references to it |
@@ -25,10 +26,12 @@
 //! | `resize` | a longer or shorter disk |
 
 mod commit;
+mod commit_flags;
 mod delete;
 mod differs;
 mod draft;
 mod fill;
+mod flags;
 mod hazard;
 mod model;
 mod named;
@@ -39,6 +42,7 @@ mod rehearse;
 mod rename;
 mod repair;
 mod resize;
+mod rules;
 mod snapshot;
 mod step;
 mod unprotected;

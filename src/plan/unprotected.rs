@@ -19,7 +19,7 @@ use crate::text::Shown;
 pub(super) fn name_views(draft: &mut Draft<'_>, id: NodeId, fill: &Copy, others: &[NodeId]) -> Result<bool> {
     let (mut todo, mut any) = (vec![id], false);
     while let Some(next) = todo.pop() {
-        let Some(node) = draft.before().get(next) else { continue };
+        let Some(node) = draft.before.get(next) else { continue };
         // The images on top see nothing but the active state.
         let states = if next == id { fill.states } else { States::All };
         let named = match changed(draft, node, fill, states) {
