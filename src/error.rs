@@ -27,6 +27,8 @@ pub enum Kind {
     Gate,
     /// Another process holds the image.
     InUse,
+    /// The file system has no locks, so nobody else could be kept away.
+    NoLocks,
     /// The file system has not enough room.
     NoSpace,
     /// The arguments make no sense together.

@@ -30,7 +30,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cowherd");
 impl Herd {
     fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(&self.path).stdin(Stdio::null());
+        command.current_dir(&self.path).stdin(Stdio::null()).env("COWHERD_LIBVIRT_DIRS", "");
         command
     }
 

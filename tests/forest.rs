@@ -280,7 +280,7 @@ fn what_the_gate_allows_joins_the_forest() {
     assert_eq!(kinds(at(&refused, "top.qcow2")), [ProblemKind::BackingRefused]);
     assert!(at(&refused, "top.qcow2").problems[0].message.contains("--allow"));
     let gate = Gate::for_paths([outside.path("")]);
-    let forest = scan(&[dir.path("")], &ScanOptions { gate, space: true });
+    let forest = scan(&[dir.path("")], &ScanOptions { gate, space: true, ..ScanOptions::default() });
     assert_eq!(forest.nodes.len(), 3);
     assert_eq!(forest.roots().len(), 1);
     assert!(forest.nodes.iter().all(|n| n.problems.is_empty() && n.exclusive_bytes.is_some()));

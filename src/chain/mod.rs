@@ -18,7 +18,7 @@ mod view;
 pub use compare::{Comparison, Difference, compare};
 pub use cursor::{Cursor, Extents};
 pub use gate::Gate;
-pub use open::{Chain, Layer, MAX_DEPTH, Opener};
+pub use open::{Chain, Layer, MAX_DEPTH, Opener, reading_needs_locks};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};
 pub use spec::{StateSpec, ViewSpec};
 pub use view::{View, ViewExtent, known_equal};

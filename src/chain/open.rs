@@ -124,9 +124,19 @@ impl Opener {
     fn locked(&self, path: &Path, locks: &mut Vec<Lock>) -> Result<Arc<dyn File>> {
         let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
         if !self.force_share {
-            locks.push(Lock::acquire(file.clone(), Access::Read)?);
+            locks.push(Lock::acquire(file.clone(), Access::Read).map_err(reading_needs_locks)?);
         }
         Ok(file)
+    }
+}
+
+/// Adds what to do where there are no locks, to whatever is only read.
+pub fn reading_needs_locks(e: Error) -> Error {
+    match e.kind() {
+        Kind::NoLocks => e.remedy(
+            "make sure that nobody writes to it, then repeat with --force-share, which reads without locks",
+        ),
+        _ => e,
     }
 }
 

@@ -73,6 +73,9 @@ pub(super) struct Commit {
     /// Move TOP to the trash even when nothing is based on it
     #[arg(long)]
     pub(super) remove: bool,
+    /// Let other views that read what changes change too; each is named and needs consent
+    #[arg(long)]
+    pub(super) no_protect: bool,
     #[command(flatten)]
     pub(super) how: How,
 }
@@ -137,6 +140,9 @@ pub(super) struct Rename {
 pub(super) struct Delete {
     /// The layer to take out of its chain
     pub(super) image: PathBuf,
+    /// Let other views that read what changes change too; each is named and needs consent
+    #[arg(long)]
+    pub(super) no_protect: bool,
     #[command(flatten)]
     pub(super) how: How,
 }

@@ -74,7 +74,7 @@ fn agree(plan: &Plan, args: &Changing) -> Result<()> {
     kinds.sort_unstable();
     kinds.dedup();
     let accepts: Vec<_> = kinds.iter().map(|kind| format!("--accept {kind}")).collect();
-    Err(Error::new(Kind::Consent, format!("needs consent by name: {}", first.message))
+    Err(Error::new(first.kind.refusal(), format!("needs consent by name: {}", first.message))
         .remedy(format!("nothing was changed; to go on, repeat with {}", accepts.join(" "))))
 }
 

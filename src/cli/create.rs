@@ -8,6 +8,7 @@ use super::args::Create;
 use super::out::Out;
 use super::{exit, info, opening, options};
 use crate::error::{Error, Kind, Result};
+use crate::forest::Domains;
 use crate::image::{BackingRef, Files, Format, Preallocation, State, probe, qcow2, qed};
 use crate::storage::{File, RealFile};
 use crate::text::{Shown, human_size};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
     told(args, data.as_deref(), out);
     if args.json {
         let image = opening::header(&args.image, Some(args.format), out)?;
-        out.json(&info::as_json(&*image, &args.image)?)?;
+        out.json(&info::as_json(&*image, &args.image, &Domains::default())?)?;
     } else if !out.quiet {
         let name = Shown::path(&args.image);
         out.line(format!("created {name}: {}, {} ({size} bytes)", args.format, human_size(size)))?;

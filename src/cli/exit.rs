@@ -28,7 +28,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("2", "usage error; compare: could not open; check: corrupt"),
     ("3", "check: leaks only"),
     ("10", "needs consent: a hazard, or no terminal to ask on and no --yes"),
-    ("11", "in use by another process"),
+    ("11", "in use by another process, or on a file system without locks"),
     ("12", "not enough space"),
     ("13", "refused: hostile, corrupt or unsupported image; a name outside the gate"),
     ("14", "a job on an image that would change was interrupted: run recover"),
@@ -54,7 +54,7 @@ pub(super) struct Stopped {
 /// The code for a failure of `kind`.
 fn code(verb: Verb, kind: Kind) -> u8 {
     match (verb, kind) {
-        (_, Kind::InUse) => IN_USE,
+        (_, Kind::InUse | Kind::NoLocks) => IN_USE,
         (_, Kind::Consent) => CONSENT,
         (_, Kind::NoSpace) => NO_SPACE,
         (_, Kind::Interrupted) => INTERRUPTED,
@@ -126,6 +126,7 @@ mod tests {
             (Kind::Usage, 2),
             (Kind::Consent, 10),
             (Kind::InUse, 11),
+            (Kind::NoLocks, 11),
             (Kind::NoSpace, 12),
             (Kind::Corrupt, 13),
             (Kind::Unsupported, 13),

@@ -7,7 +7,8 @@ use super::exit;
 use super::out::Out;
 use super::table::{self, Lean};
 use crate::error::{Error, Kind};
-use crate::plan::{Consent, HazardKind};
+use crate::forest::DOMAIN_FOLDERS;
+use crate::plan::{Consent, HazardKind, HazardSeverity};
 
 pub(super) fn run(args: &Help, out: &mut Out) -> anyhow::Result<u8> {
     match args.topic.first().map(String::as_str) {
@@ -23,14 +24,29 @@ fn hazards() -> Vec<String> {
     let rows = HazardKind::ALL.into_iter().map(|kind| {
         let needs = match kind.consent() {
             Consent::None => "nothing".to_owned(),
+            Consent::ByName if kind.mildest() < HazardSeverity::Danger => {
+                format!("--accept {kind} where it is a danger")
+            }
             Consent::ByName => format!("--accept {kind}"),
+            Consent::Never(_) if kind.mildest() < HazardSeverity::Danger => {
+                "cannot run where it is a danger".to_owned()
+            }
             Consent::Never(_) => "cannot run".to_owned(),
         };
-        let severity = format!("{:?}", kind.severity()).to_lowercase();
+        let word = |severity: HazardSeverity| format!("{severity:?}").to_lowercase();
+        let severity = match kind.mildest() {
+            least if least == kind.severity() => word(least),
+            least => format!("{} to {}", word(least), word(kind.severity())),
+        };
         vec![kind.name().to_owned(), severity, needs, kind.meaning().to_owned()]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    table::lines(&[Lean::Left; 4], &rows)
+    let mut lines = table::lines(&[Lean::Left; 4], &rows);
+    lines.push(String::new());
+    lines.push(format!(
+        "Domains are read from libvirt's files, where they can be read; {DOMAIN_FOLDERS} names other folders."
+    ));
+    lines
 }
 
 fn exit_codes() -> Vec<String> {

@@ -10,6 +10,7 @@ use super::table::{self, Lean};
 use super::{exit, opening, snapshots};
 use crate::chain::Opener;
 use crate::error::Result;
+use crate::forest::{self, Domains};
 use crate::image::{BackingRef, Bitmap, Details, Image, State};
 use crate::storage::{Holder, LockState, probe_locks};
 use crate::text::{Shown, human_size};
@@ -18,11 +19,12 @@ use crate::text::{Shown, human_size};
 const MAX_SNAPSHOTS: usize = 1000;
 
 pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
+    let domains = Domains::read(&forest::domain_folders());
     if !args.chain {
         let image = opening::header(&args.image, args.format, out)?;
         match args.json {
-            true => out.json(&as_json(&*image, &args.image)?)?,
-            false => out.lines(describe(&*image, &args.image)?)?,
+            true => out.json(&as_json(&*image, &args.image, &domains)?)?,
+            false => out.lines(describe(&*image, &args.image, &domains)?)?,
         }
         return Ok(exit::DONE);
     }
@@ -33,7 +35,11 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
         out.note(opening::opened(&layer.path, layer.image.format(), false));
     }
     if args.json {
-        let all = chain.layers().iter().map(|l| as_json(&*l.image, &l.path)).collect::<Result<Vec<_>>>()?;
+        let all = chain
+            .layers()
+            .iter()
+            .map(|l| as_json(&*l.image, &l.path, &domains))
+            .collect::<Result<Vec<_>>>()?;
         out.json(&all)?;
         return Ok(exit::DONE);
     }
@@ -41,13 +47,13 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
         if i > 0 {
             out.line("")?;
         }
-        out.lines(describe(&*layer.image, &layer.path)?)?;
+        out.lines(describe(&*layer.image, &layer.path, &domains)?)?;
     }
     Ok(exit::DONE)
 }
 
-/// qemu-img's keys, and `in-use` of our own.
-pub(super) fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
+/// qemu-img's keys, and `in-use` and `domains` of our own.
+pub(super) fn as_json(image: &dyn Image, path: &Path, domains: &Domains) -> Result<Value> {
     let details = image.details();
     let mut info = json!({
         "filename": path.to_string_lossy(),
@@ -56,6 +62,7 @@ pub(super) fn as_json(image: &dyn Image, path: &Path) -> Result<Value> {
         "actual-size": image.file().disk_size()?,
         "dirty-flag": details.dirty(),
         "in-use": in_use(image).map(|(mode, by)| json!({ "mode": mode, "by": by })),
+        "domains": domains.naming_file(path),
     });
     let Some(map) = info.as_object_mut() else { return Ok(info) };
     if !matches!(details, Details::Raw) {
@@ -147,7 +154,7 @@ fn in_use(image: &dyn Image) -> Option<(LockState, Option<Holder>)> {
     }
 }
 
-fn describe(image: &dyn Image, path: &Path) -> Result<Vec<String>> {
+fn describe(image: &dyn Image, path: &Path, domains: &Domains) -> Result<Vec<String>> {
     let details = image.details();
     let size = image.virtual_size(State::Active);
     let mut rows = vec![
@@ -169,6 +176,11 @@ fn describe(image: &dyn Image, path: &Path) -> Result<Vec<String>> {
     }
     for (name, value) in marks(image, &details) {
         rows.push(row(name, value));
+    }
+    for one in domains.naming_file(path) {
+        let running = if one.running { ", running" } else { "" };
+        let who = format!("domain {} ({}){running}", Shown::new(&one.domain), Shown::path(&one.from));
+        rows.push(row("named by", who));
     }
     let mut lines = table::lines(&[Lean::Left, Lean::Left], &rows);
     if !image.snapshots().is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::args::{Allow, Reading};
 use super::out::Out;
-use crate::chain::{Chain, Gate, Opener, View, ViewSpec};
+use crate::chain::{Chain, Gate, Opener, View, ViewSpec, reading_needs_locks};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{self, Forest, Node, ScanOptions};
 use crate::image::{self, Format, Image};
@@ -62,7 +62,7 @@ pub(super) fn locked(path: &Path, reading: &Reading, out: &Out) -> Result<(Arc<d
     let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
     let lock = match reading.force_share {
         true => None,
-        false => Some(Lock::acquire(file.clone(), Access::Read)?),
+        false => Some(Lock::acquire(file.clone(), Access::Read).map_err(reading_needs_locks)?),
     };
     let image = image::open(file, reading.format)?;
     out.note(opened(path, image.format(), lock.is_some()));
@@ -105,7 +105,7 @@ pub(super) fn herd_with(
     {
         paths.push(other);
     }
-    let options = ScanOptions { gate: gate.clone(), space: false };
+    let options = ScanOptions { gate: gate.clone(), space: false, domain_folders: forest::domain_folders() };
     let mut forest = forest::scan(&paths, &options)?;
     let names_it = |node: &&Node| node.data_file.as_ref().and_then(|d| d.resolved.as_ref()) == Some(&image);
     if let (None, Some(owner)) = (forest.find(&image), forest.nodes.iter().find(names_it)) {
@@ -134,7 +134,8 @@ pub(super) fn forest(paths: &[PathBuf], allow: &Allow, space: bool, out: &Out) -
     for path in paths {
         std::fs::metadata(path).map_err(|e| Error::io("cannot find", e).at(path))?;
     }
-    let forest = forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space })?;
+    let domain_folders = forest::domain_folders();
+    let forest = forest::scan(paths, &ScanOptions { gate: gate(paths, allow), space, domain_folders })?;
     let roots: Vec<_> = forest.roots.iter().map(|root| Shown::path(root).into_string()).collect();
     out.note(format!("looked through {}: {} images", roots.join(", "), forest.nodes.len()));
     Ok(forest)

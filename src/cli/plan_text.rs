@@ -77,7 +77,7 @@ fn hazards(plan: &Plan, color: bool) -> Vec<String> {
             HazardSeverity::Warning => ("warning", "33"),
             HazardSeverity::Danger => ("danger", "31"),
         };
-        let needs = match hazard.kind.consent() {
+        let needs = match hazard.consent() {
             Consent::None => String::new(),
             Consent::ByName => format!(" (needs --accept {})", hazard.kind),
             Consent::Never(_) => " (cannot run)".to_owned(),

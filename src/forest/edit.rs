@@ -126,6 +126,8 @@ impl Forest {
         for (index, node) in &mut nodes {
             if *index == id.0 {
                 node.path = to.to_path_buf();
+                // Nobody names it so yet.
+                node.domains.clear();
             }
             let child = node.path.clone();
             if let Some(backing) = node.backing.as_mut().filter(|b| b.node == Some(id)) {
@@ -140,8 +142,7 @@ impl Forest {
             |old: NodeId| nodes.iter().position(|(index, _)| *index == old.0).map(|at| NodeId(at as u32));
         let parents: Vec<_> =
             nodes.iter().map(|(_, n)| n.backing.as_ref().and_then(|b| place(b.node?))).collect();
-        let mut after =
-            Self { roots: self.roots.clone(), nodes: nodes.into_iter().map(|(_, n)| n).collect() };
+        let mut after = Self { nodes: nodes.into_iter().map(|(_, n)| n).collect(), ..self.part(&[]) };
         for (node, parent) in after.nodes.iter_mut().zip(parents) {
             if let Some(backing) = &mut node.backing {
                 backing.node = parent;
@@ -173,7 +174,7 @@ impl Forest {
             let place = |old: NodeId| kept.binary_search(&old).ok().map(|at| NodeId(at as u32));
             backing.node = backing.node.and_then(place);
         }
-        let mut some = Self { roots: self.roots.clone(), nodes };
+        let mut some = Self { nodes, ..self.part(&[]) };
         some.adopt();
         some
     }

@@ -40,7 +40,8 @@ pub(super) fn snapshots(names: &[&str]) -> Arc<Vec<SnapshotNode>> {
 
 /// The forest of these images, tied.
 pub(super) fn forest(nodes: impl IntoIterator<Item = Node>) -> Forest {
-    let mut forest = Forest { roots: vec!["/d".into()], nodes: nodes.into_iter().collect() };
+    let mut forest =
+        Forest { roots: vec!["/d".into()], nodes: nodes.into_iter().collect(), ..Forest::default() };
     forest.nodes.sort_by(|a, b| a.path.cmp(&b.path));
     for i in 0..forest.nodes.len() {
         let target = forest.nodes[i].backing.as_ref().and_then(|b| b.resolved.clone());

@@ -38,6 +38,7 @@ fn image(forest: &Forest, node: &Node) -> Value {
         "children": children,
         "snapshots": *node.snapshots,
         "in_use": node.in_use,
+        "domains": node.domains,
         "dirty": node.dirty,
         "corrupt": node.corrupt,
         "encrypted": node.encrypted,

@@ -2,9 +2,12 @@
 //!
 //! [`scan()`] looks through folders in parallel, reads each image's header (and nothing it points
 //! at, beyond what the gate allows), and ties the images together by their backing references.
-//! [`layout`] draws the result as boxes and arrows, [`text()`] as an indented list, [`to_json`] as
+//! [`Domains`] knows which libvirt domains name them. [`layout`] draws the result as boxes and arrows, [`text()`] as an indented list, [`to_json`] as
 //! the whole model. Nothing here writes.
 
+mod domain_use;
+mod domain_xml;
+mod domains;
 mod edges;
 mod edit;
 mod figure;
@@ -19,6 +22,8 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+pub use domain_use::{DomainRole, DomainUse};
+pub use domains::{DOMAIN_FOLDERS, Domains, domain_folders};
 pub use edit::reference;
 pub use figure::{Figure, FigureBox, figure, layout};
 pub use json::to_json;
@@ -36,6 +41,9 @@ pub struct ScanOptions {
     pub gate: Gate,
     /// Count the bytes that only one node holds (reads all metadata).
     pub space: bool,
+    /// Where the definitions of libvirt domains lie ([`domain_folders`] has the usual places): the
+    /// forest then says which of them name an image, and a plan what that means.
+    pub domain_folders: Vec<PathBuf>,
 }
 
 /// The absolute path the forest uses for a file the user named.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::domain_use::DomainUse;
 use crate::image::Format;
 use crate::storage::{Holder, LockState};
 
@@ -19,6 +20,8 @@ pub struct Forest {
     pub roots: Vec<PathBuf>,
     /// Every image, ordered by path.
     pub nodes: Vec<Node>,
+    /// Files and folders of libvirt's that could not be read: what they name is not known.
+    pub unread_domains: Vec<PathBuf>,
 }
 
 /// One image of the forest.
@@ -46,6 +49,8 @@ pub struct Node {
     pub snapshots: Arc<Vec<SnapshotNode>>,
     /// Who holds it now.
     pub in_use: Option<InUse>,
+    /// The libvirt domains that name it, or its data file.
+    pub domains: Vec<DomainUse>,
     /// Marked dirty (not closed cleanly).
     pub dirty: bool,
     /// Marked corrupt.
@@ -232,7 +237,7 @@ impl Forest {
                 backing.node = backing.node.as_ref().and_then(renamed);
             }
         }
-        Self { roots: self.roots.clone(), nodes }
+        Self { nodes, roots: self.roots.clone(), unread_domains: self.unread_domains.clone() }
     }
 
     fn mark(&self, from: NodeId, seen: &mut [bool]) {
@@ -261,6 +266,7 @@ impl Node {
             children: Vec::new(),
             snapshots: Arc::default(),
             in_use: None,
+            domains: Vec::new(),
             dirty: false,
             corrupt: false,
             encrypted: false,

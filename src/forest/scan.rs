@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+use super::domains::Domains;
 use super::probe::{Found, Look, Why};
 use super::{Forest, ScanOptions, absolute, edges};
 use crate::error::{Error, Result};
@@ -51,7 +52,10 @@ pub fn scan(paths: &[PathBuf], options: &ScanOptions) -> Result<Forest> {
     found.extend(walk(&folders, &look));
     let mut found = edges::tie(found, &look);
     name_holders(&mut found);
-    Ok(Forest { roots, nodes: found.into_iter().map(|f| f.node).collect() })
+    let domains = Domains::read(&options.domain_folders);
+    name_domains(&mut found, &domains);
+    let nodes = found.into_iter().map(|f| f.node).collect();
+    Ok(Forest { roots, nodes, unread_domains: domains.unread() })
 }
 
 /// Every image in `folders`.
@@ -110,6 +114,16 @@ fn name_holders(found: &mut [Found]) {
     for f in found {
         if let (Some(in_use), Some(id)) = (&mut f.node.in_use, f.id) {
             in_use.by = holders.get(&id).cloned();
+        }
+    }
+}
+
+/// Notes the domains that name an image or, which nobody should, its data file.
+fn name_domains(found: &mut [Found], domains: &Domains) {
+    for Found { node, id } in found {
+        node.domains = domains.naming(&node.path, *id);
+        if let Some(data) = node.data_file.as_ref().and_then(|data| data.resolved.as_deref()) {
+            node.domains.extend(domains.naming_file(data));
         }
     }
 }

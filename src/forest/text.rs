@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::label::{Glyphs, width};
-use super::{Forest, Node, NodeId, SnapshotNode};
+use super::{DomainUse, Forest, Node, NodeId, SnapshotNode};
 use crate::text::{Shown, human_size};
 
 /// Widest name, in columns, indent included; longer ones lose their middle.
@@ -90,6 +90,7 @@ fn image_row(mark: &str, name: &str, node: &Node, glyphs: Glyphs) -> Row {
         let who = in_use.by.as_ref().map_or("another process".to_owned(), ToString::to_string);
         notes.push(format!("{} in use: {who}", glyphs.in_use));
     }
+    notes.extend(words(&node.domains));
     if node.data_file.is_some() {
         notes.push("data file".to_owned());
     }
@@ -107,6 +108,18 @@ fn image_row(mark: &str, name: &str, node: &Node, glyphs: Glyphs) -> Row {
             node.exclusive_bytes.map_or(String::new(), human_size),
         ],
         notes: notes.join("  "),
+    }
+}
+
+/// The domains by name, in few words.
+fn words(domains: &[DomainUse]) -> Option<String> {
+    let mut names: Vec<_> = domains.iter().map(|one| one.domain.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("domain {}", Shown::new(one))),
+        [first, rest @ ..] => Some(format!("domain {} and {} more", Shown::new(first), rest.len())),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::image;
-use crate::plan::FileState;
+use crate::plan::{FileState, HazardKind};
 use crate::storage::{Access, Disk, File, Lock};
 use crate::text::Shown;
 
@@ -22,6 +22,7 @@ impl Files {
     pub(super) fn lock<'a>(
         disk: &dyn Disk,
         files: impl IntoIterator<Item = &'a FileState>,
+        accepted: &[HazardKind],
         progress: &Progress,
     ) -> Result<Self> {
         let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
@@ -29,9 +30,14 @@ impl Files {
         for state in files {
             let file: Arc<dyn File> = disk.open(&state.path, state.changes)?;
             let access = if state.changes { Access::Write } else { Access::Read };
-            locks.push(Lock::acquire(file.clone(), access)?);
+            let lock = match accepted.contains(&HazardKind::NoLocks) {
+                true => Lock::acquire_if_any(file.clone(), access)?,
+                false => Some(Lock::acquire(file.clone(), access).map_err(needs_locks)?),
+            };
             let what = if state.changes { "changing" } else { "reading" };
-            progress.note(format!("locked {} for {what}", Shown::path(&state.path)));
+            let how = if lock.is_some() { "locked" } else { "opened without a lock" };
+            progress.note(format!("{how} {} for {what}", Shown::path(&state.path)));
+            locks.extend(lock);
             // The data file of an image comes before it.
             let data = state.data.as_ref().and_then(|data| open.get(data));
             let data = data.map(|known| known.image.clone());
@@ -57,5 +63,15 @@ impl Files {
         let unknown =
             || Error::new(Kind::Internal, "a step changes a file that the plan does not name").at(path);
         self.open.get(path).cloned().ok_or_else(unknown)
+    }
+}
+
+/// A plan says so when it is made; the file system may have lost its locks since.
+fn needs_locks(e: Error) -> Error {
+    match e.kind() {
+        Kind::NoLocks => {
+            e.remedy(format!("nothing was done; to go on, repeat with --accept {}", HazardKind::NoLocks))
+        }
+        _ => e,
     }
 }

@@ -79,8 +79,8 @@ impl Job {
     /// Starts running `plan`.
     ///
     /// Fails, with nothing done, when the plan cannot run (the kind is that of the hazard), needs
-    /// consent that `options` do not give ([`Kind::Consent`]), or when a job on one of its files was cut
-    /// off ([`Kind::Interrupted`]).
+    /// consent that `options` do not give ([`Kind::Consent`], [`Kind::NoLocks`]), or when a job on one of
+    /// its files was cut off ([`Kind::Interrupted`]).
     pub fn start(plan: Plan, options: Options) -> Result<Self> {
         Self::start_on(Arc::new(HostDisk), plan, options)
     }
@@ -91,7 +91,7 @@ impl Job {
             return Err(Error::new(kind, hazard.message.clone()));
         }
         if let Some(hazard) = plan.unaccepted(&options.accepted).first() {
-            return Err(Error::new(Kind::Consent, hazard.message.clone())
+            return Err(Error::new(hazard.kind.refusal(), hazard.message.clone())
                 .remedy(format!("consent with --accept {}", hazard.kind)));
         }
         none_in_the_way(plan.files.iter().filter(|file| file.changes).map(|file| &*file.path))?;

@@ -52,7 +52,7 @@ pub(super) fn run(
     let task = journal.log().task().clone();
     let there: Vec<FileState> =
         task.files.iter().filter(|file| disk.stamp(&file.path).is_ok()).cloned().collect();
-    let files = Files::lock(&**disk, &there, progress)?;
+    let files = Files::lock(&**disk, &there, &options.accepted, progress)?;
     if !options.accepted.contains(&HazardKind::UsedMeanwhile) {
         unused(&**disk, journal.log(), &disk.stamp(journal.path())?)?;
     }

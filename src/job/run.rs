@@ -19,7 +19,7 @@ pub(super) fn new(
     progress: &Progress,
     options: &Options,
 ) -> Result<Report> {
-    let files = Files::lock(&**disk, &task.files, progress)?;
+    let files = Files::lock(&**disk, &task.files, &options.accepted, progress)?;
     Files::are_as_planned(&**disk, &task.files)?;
     let mut run = Run::new(task, progress, disk.clone(), files, gate, options);
     if !task.is_one_switch() {

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
 use crate::plan::{Copy, CopyMode, SnapshotChange, Source, Step, drive, make, resize_image};
-use crate::storage::{CopyBuffer, Disk, Partial, in_trash, link, trash, unlink};
+use crate::storage::{CopyBuffer, Disk, Partial, adopt, in_trash, link, trash, unlink};
 use crate::text::{Shown, human_size};
 
 /// A task under way.
@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Under another name until it is whole.
+    /// Under another name until it is whole. Whoever may open what it is based on may open it.
     fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
         self.progress.enter(Phase::Finishing);
         if self.again && self.disk.stamp(image).is_ok() {
@@ -310,6 +310,12 @@ impl<'a> Run<'a> {
         }
         let partial = Partial::begin(&self.disk, image)?;
         make(partial.file(), size, backing, format)?;
+        let below = image.with_file_name(backing);
+        let lost = adopt(partial.file(), &*self.disk.open(&below, false)?)?;
+        if !lost.is_empty() {
+            let (below, lost) = (Shown::path(&below), lost.join(" and "));
+            self.progress.note(format!("{} cannot have the {lost} of {below}", Shown::path(image)));
+        }
         self.report.written_bytes += partial.file().len()?;
         partial.publish()
     }

@@ -9,12 +9,13 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
+use super::unprotected;
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId, ProblemKind};
+use crate::forest::{Forest, Node, NodeId};
 use crate::image::{Format, State};
-use crate::text::{Shown, human_size};
+use crate::text::Shown;
 
 /// What may be chosen about a commit.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct CommitOptions {
     pub remove: bool,
     /// Keep the top's file as it is, even when it is a middle layer that nothing names any more.
     pub keep: bool,
+    /// Let the other views that read what changes change too. The plan names each of them.
+    pub no_protect: bool,
     /// Which backing names may be followed.
     pub gate: Gate,
 }
@@ -101,33 +104,33 @@ fn kept(forest: &Forest, top: NodeId, between: &[(NodeId, &Node)]) -> usize {
     between.len()
 }
 
-struct Commit<'a> {
-    forest: &'a Forest,
-    top_id: NodeId,
-    top: &'a Node,
+pub(super) struct Commit<'a> {
+    pub(super) forest: &'a Forest,
+    pub(super) top_id: NodeId,
+    pub(super) top: &'a Node,
     /// The layers between top and base, top first.
-    between: Vec<(NodeId, &'a Node)>,
+    pub(super) between: Vec<(NodeId, &'a Node)>,
     /// The place in `between` from which on they stay, because others are based on them.
-    kept: usize,
-    base_id: NodeId,
-    base: PathBuf,
-    format: Format,
-    base_size: u64,
-    top_size: u64,
-    options: &'a CommitOptions,
+    pub(super) kept: usize,
+    pub(super) base_id: NodeId,
+    pub(super) base: PathBuf,
+    pub(super) format: Format,
+    pub(super) base_size: u64,
+    pub(super) top_size: u64,
+    pub(super) options: &'a CommitOptions,
 }
 
-fn name(path: &Path) -> Shown {
+pub(super) fn name(path: &Path) -> Shown {
     Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
 }
 
 impl Commit<'_> {
-    fn children(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn children(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.top.children.iter().filter_map(|id| Some((*id, self.forest.get(*id)?)))
     }
 
     /// Who reads the base and will go on reading it: all its children but the one that is merged.
-    fn readers(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn readers(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         let stays = self.kept < self.between.len();
         let merged = (!stays).then(|| self.between.last().map_or(self.top_id, |(id, _)| *id));
         let all = self.forest.get(self.base_id).map(|n| n.children.as_slice()).unwrap_or_default();
@@ -140,7 +143,7 @@ impl Commit<'_> {
     }
 
     /// Whether the top's file goes away.
-    fn trashes_top(&self) -> bool {
+    pub(super) fn trashes_top(&self) -> bool {
         !self.options.keep && (self.options.remove || !self.is_leaf())
     }
 
@@ -150,107 +153,23 @@ impl Commit<'_> {
     }
 
     /// Whether anything happens to the top's file at all.
-    fn changes_top(&self) -> bool {
+    pub(super) fn changes_top(&self) -> bool {
         !self.options.keep || self.relinks_top()
     }
 
     /// The layers between that go away.
-    fn trashed(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn trashed(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.between[..self.kept].iter().copied()
     }
 
-    fn look_at_files(&self, draft: &mut Draft<'_>, chain: &Chain, depth: usize) -> Result<()> {
-        draft.file(&self.top.path, self.changes_top())?;
-        for (i, (_, node)) in self.between.iter().enumerate() {
-            draft.file(&node.path, i < self.kept)?;
-        }
-        draft.file(&self.base, true)?;
-        for layer in chain.layers().iter().skip(depth + 1) {
-            draft.file(&layer.path, false)?;
-        }
-        let top = self.trashes_top().then_some((self.top_id, self.top));
-        for (_, node) in self.trashed().chain(top).filter(|(_, node)| !node.snapshots.is_empty()) {
-            draft.hazard(
-                HazardKind::NoUndo,
-                format!(
-                    "{} goes to the trash with {} internal snapshots, which are no longer what they were there",
-                    name(&node.path),
-                    node.snapshots.len()
-                ),
-            );
-        }
-        if let Some(how) = chain.layers().iter().find_map(|l| l.image.encryption().map(|_| &l.path)) {
-            draft.hazard(
-                HazardKind::Unsupported,
-                format!("{} is encrypted; its content cannot be copied", name(how)),
-            );
-        }
-        // QED can record nothing but raw, so there it is only missing for a raw file.
-        let lowest = self.between.last().map_or(self.top, |(_, node)| node);
-        let records = lowest.format != Some(Format::Qed) || self.format == Format::Raw;
-        if records && lowest.backing.as_ref().is_some_and(|b| b.format.is_none()) {
-            draft.hazard(
-                HazardKind::BackingFormat,
-                format!(
-                    "{} does not record the format of its backing file; it looks like {}",
-                    name(&lowest.path),
-                    self.format
-                ),
-            );
-        }
-        if self.top_size > self.base_size {
-            draft.hazard(
-                HazardKind::SizeDiffers,
-                format!(
-                    "{} grows from {} to {}",
-                    name(&self.base),
-                    human_size(self.base_size),
-                    human_size(self.top_size)
-                ),
-            );
-        }
-        let bitmaps =
-            chain.layers().get(depth).map_or(Vec::new(), |base| base.image.details().bitmaps().to_vec());
-        if !bitmaps.is_empty() {
-            let names: Vec<_> = bitmaps.iter().map(|b| Shown::new(&b.name).into_string()).collect();
-            draft.hazard(
-                HazardKind::BitmapsLost,
-                format!(
-                    "{} has dirty bitmaps that do not see this commit: {}",
-                    name(&self.base),
-                    names.join(", ")
-                ),
-            );
-        }
-        let external = chain.layers().get(depth).is_some_and(|base| base.data.is_some());
-        if self.format == Format::Raw || external {
-            let how = if external { "keeps its data in another file, which" } else { "is raw and" };
-            draft.hazard(
-                HazardKind::InPlace,
-                format!(
-                    "{} {how} is overwritten in place: if interrupted, it alone is a mixture until the commit is run again",
-                    name(&self.base)
-                ),
-            );
-        }
-        let relatives = self.readers().chain(self.children()).map(|(_, n)| n).chain([self.top]);
-        for node in relatives {
-            if let Some(wrong) = node.problems.iter().find(|p| p.kind == ProblemKind::BackingFormatWrong) {
-                draft.hazard(HazardKind::Broken, format!("{}: {}", name(&node.path), wrong.message));
-            }
-        }
-        draft.sound(&self.base, self.format);
-        Ok(())
-    }
-
     fn protect_readers(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (_, reader) in self.readers() {
+        for (id, reader) in self.readers() {
             let what = name(&reader.path);
-            let copies = self.protect(draft, reader, self.committed(), States::All)?;
-            let so = if copies {
-                "it gets its own copy of what will change"
-            } else {
-                "nothing that it reads will change"
+            let reads = self.protect(draft, id, reader, self.committed(), States::All)?;
+            let so = match (reads, self.options.no_protect) {
+                (false, _) => "nothing that it reads will change",
+                (true, false) => "it gets its own copy of what will change",
+                (true, true) => "it is not protected from what will change",
             };
             let base = name(&self.base);
             draft.hazard(HazardKind::OtherChildren, format!("{what} is based on {base} too; {so}"));
@@ -261,13 +180,28 @@ impl Commit<'_> {
     /// What changes in the base.
     fn committed(&self) -> Ranges {
         let stays = self.between.get(self.kept..).unwrap_or_default();
+        let stays = if self.options.no_protect { &[] } else { stays };
         let unit = stays.last().map_or(1, |(_, node)| node.cluster_size.max(1));
         Ranges::Committed { top: self.top.path.clone(), base: self.base.clone(), unit }
     }
 
     /// Adds a fill step, unless nothing needs filling. An image that cannot be protected stands in
-    /// the way of the whole commit. Says whether the step was needed.
-    fn protect(&self, draft: &mut Draft<'_>, node: &Node, ranges: Ranges, states: States) -> Result<bool> {
+    /// the way of the whole commit. Says whether the step was needed. When nobody is to be protected, it
+    /// is left out and the views are named.
+    fn protect(
+        &self,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        node: &Node,
+        ranges: Ranges,
+        states: States,
+    ) -> Result<bool> {
+        if self.options.no_protect {
+            draft.file(&node.path, false)?;
+            let fill = Copy::fill(&node.path, node.format.unwrap_or(Format::Raw), states, ranges);
+            let others: Vec<_> = self.trashed().map(|(id, _)| id).chain([self.top_id]).collect();
+            return unprotected::name_views(draft, id, &fill, &others);
+        }
         let Some(format) = node.format else {
             draft.file(&node.path, false)?;
             draft.hazard(HazardKind::Broken, format!("{} depends on this and is damaged", name(&node.path)));
@@ -299,12 +233,12 @@ impl Commit<'_> {
 
     /// What is based on a short top sees zeros beyond its end, and would see the longer base there.
     fn protect_children(&self, draft: &mut Draft<'_>) -> Result<()> {
-        for (_, child) in self.children() {
+        for (id, child) in self.children() {
             draft.file(&child.path, true)?;
             let sizes = child.snapshots.iter().map(|s| s.virtual_size).chain([child.virtual_size]);
             if sizes.max() > Some(self.top_size) && self.base_size > self.top_size {
                 let ranges = Ranges::BeyondEnd { top: self.top.path.clone(), base: self.base.clone() };
-                self.protect(draft, child, ranges, States::All)?;
+                self.protect(draft, id, child, ranges, States::All)?;
             }
         }
         Ok(())
@@ -316,7 +250,7 @@ impl Commit<'_> {
         if self.trashes_top() || self.top.snapshots.is_empty() {
             return Ok(());
         }
-        self.protect(draft, self.top, self.committed(), States::Snapshots).map(|_| ())
+        self.protect(draft, self.top_id, self.top, self.committed(), States::Snapshots).map(|_| ())
     }
 
     fn relink(&self, draft: &mut Draft<'_>) -> Result<()> {
@@ -345,13 +279,14 @@ impl Commit<'_> {
             draft.views_lost(node);
         }
         let title = format!("commit {} into {}", name(&self.top.path), name(&self.base));
-        let undo = "cannot be undone: what the base held before is overwritten (every other view is kept)";
-        draft.finish(title, undo.to_owned(), self.qemu_img())
+        let kept = if self.options.no_protect { "what is not named" } else { "every other view" };
+        let undo = format!("cannot be undone: what the base held before is overwritten ({kept} is kept)");
+        draft.finish(title, undo, self.qemu_img())
     }
 
     fn qemu_img(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .readers()
+        let protected = self.readers().filter(|_| !self.options.no_protect);
+        let mut lines: Vec<String> = protected
             .map(|(_, s)| format!("# qemu-img has nothing for this: {} would silently change", name(&s.path)))
             .collect();
         let keep = if self.trashes_top() || self.options.keep { " -d" } else { "" };

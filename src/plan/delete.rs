@@ -4,11 +4,22 @@
 use std::path::Path;
 
 use super::draft::{Draft, quoted};
+use super::unprotected;
 use super::{CommitOptions, Copy, Flow, HazardKind, Plan, Ranges, States, commit};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node};
+use crate::forest::{Forest, Node, NodeId};
+use crate::image::Format;
 use crate::text::{Shown, human_size};
+
+/// What may be chosen about a deletion.
+#[derive(Debug, Clone, Default)]
+pub struct DeleteOptions {
+    /// Let the views that read the layer change. The plan names each of them.
+    pub no_protect: bool,
+    /// Which backing names may be followed.
+    pub gate: Gate,
+}
 
 /// Plans to take `image` (an absolute path in `forest`) out of its chain.
 ///
@@ -16,11 +27,11 @@ use crate::text::{Shown, human_size};
 /// by itself; the plan says what it would cost.
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know the image, and as opening fails.
-pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
+pub fn delete(forest: &Forest, image: &Path, options: &DeleteOptions) -> Result<Plan> {
     let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(image);
     let id = forest.find(image).ok_or_else(unknown)?;
     let node = forest.get(id).ok_or_else(unknown)?;
-    let mut draft = Draft::new("delete", forest, gate.clone());
+    let mut draft = Draft::new("delete", forest, options.gate.clone());
     draft.file(image, true)?;
     let parent = forest.parent(id);
     let base = parent.and_then(|id| forest.get(id));
@@ -29,9 +40,26 @@ pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
             Error::new(Kind::NotFound, "its backing file is not part of the scanned folders").at(image)
         );
     }
+    // What the layer recorded of its base is recorded for its children; QED can record nothing but raw.
+    let records = |base: &Node| {
+        let can = |child: &Node| child.format != Some(Format::Qed) || base.format == Some(Format::Raw);
+        node.children.iter().filter_map(|id| forest.get(*id)).any(can)
+    };
+    let unrecorded = node.backing.as_ref().is_some_and(|backing| backing.format.is_none());
+    if let Some(base) = base.filter(|base| unrecorded && records(base)) {
+        let what = format!(
+            "{} does not record the format of its backing file; it looks like {}",
+            Shown::new(&node.name()),
+            base.format.map_or("nothing known", |format| format.name())
+        );
+        draft.hazard(HazardKind::BackingFormat, what);
+    }
     for child_id in &node.children {
         let Some(child) = forest.get(*child_id) else { continue };
-        pull_into(&mut draft, child, node, base)?;
+        match options.no_protect {
+            true => let_change(&mut draft, *child_id, child, base)?,
+            false => pull_into(&mut draft, child, node, base)?,
+        }
         draft.relink(*child_id, parent, base.and_then(|b| b.format))?;
     }
     if !node.snapshots.is_empty() {
@@ -44,7 +72,8 @@ pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
     }
     draft.verify();
     let cost = draft.written_so_far();
-    if let Some(base) = base.filter(|_| !node.children.is_empty()) {
+    if let Some(base) = base.filter(|_| !node.children.is_empty() && !options.no_protect) {
+        let gate = options.gate.clone();
         let down = CommitOptions { remove: true, gate, ..CommitOptions::default() };
         if let Ok(other) = commit(forest, image, &down) {
             let what = format!(
@@ -62,6 +91,13 @@ pub fn delete(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
     let name = Shown::new(&node.name()).into_string();
     let undo = format!("{name} lies in .cowherd-trash, for as long as what it is based on does not change");
     draft.finish(format!("delete {name}"), undo, qemu_img(forest, node, base))
+}
+
+fn let_change(draft: &mut Draft<'_>, id: NodeId, child: &Node, base: Option<&Node>) -> Result<()> {
+    draft.file(&child.path, true)?;
+    let ranges = Ranges::Dropped { image: child.path.clone(), base: base.map(|b| b.path.clone()) };
+    let fill = Copy::fill(&child.path, child.format.unwrap_or(Format::Raw), States::All, ranges);
+    unprotected::name_views(draft, id, &fill, &[]).map(|_| ())
 }
 
 fn pull_into(draft: &mut Draft<'_>, child: &Node, gone: &Node, base: Option<&Node>) -> Result<()> {

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::named;
 use super::rehearse::{self, Meter};
-use super::{Copy, FileState, Flow, Hazard, HazardKind, Plan, Ranges, Step};
+use super::{Copy, Flow, HazardKind, Plan, Ranges, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId, ProblemKind, reference};
-use crate::image::{self, CheckReport, Format};
-use crate::storage::{File, Holder, LockState, MemFile, RealFile, Stamp, probe_locks};
-use crate::text::{Shown, human_size};
+use crate::forest::{Forest, Node, NodeId, reference};
+use crate::image::Format;
+use crate::storage::{File, MemFile};
+use crate::text::Shown;
 
 /// A path for a shell.
 pub(super) fn quoted(path: &Path) -> String {
@@ -18,14 +19,14 @@ pub(super) fn quoted(path: &Path) -> String {
 
 /// Collects steps, cost, hazards and the forest to come.
 pub(super) struct Draft<'a> {
-    before: &'a Forest,
+    pub(super) before: &'a Forest,
     after: Forest,
-    plan: Plan,
-    meter: Meter,
+    pub(super) plan: Plan,
+    pub(super) meter: Meter,
     /// Images that are gone afterwards.
     gone: Vec<NodeId>,
     /// A file whose second name is known.
-    two_names: Option<PathBuf>,
+    pub(super) two_names: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -60,13 +61,6 @@ impl<'a> Draft<'a> {
         Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }
     }
 
-    pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {
-        let hazard = Hazard::new(kind, message);
-        if !self.plan.hazards.contains(&hazard) {
-            self.plan.hazards.push(hazard);
-        }
-    }
-
     pub(super) fn flow(&mut self, flow: Flow) {
         self.plan.flows.push(flow);
     }
@@ -85,65 +79,6 @@ impl<'a> Draft<'a> {
 
     pub(super) fn view_lost(&mut self, view: String) {
         self.plan.views_changed.push(view);
-    }
-
-    /// Makes an image part of the plan, with its data file: their state is recorded, and who uses
-    /// them is a hazard.
-    pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
-        let node = self.before.find(path).and_then(|id| self.before.get(id));
-        let data = node.and_then(|node| node.data_file.as_ref()?.resolved.clone());
-        let shared = node.and_then(|n| n.problems.iter().find(|p| p.kind == ProblemKind::DataFileShared));
-        if let (true, Some(shared)) = (changes, shared) {
-            self.hazard(HazardKind::Broken, format!("{}: {}", Shown::path(path), shared.message));
-        }
-        if let Some(data) = &data {
-            self.one_file(data, changes, None)?;
-        }
-        self.one_file(path, changes, data)
-    }
-
-    fn one_file(&mut self, path: &Path, changes: bool, data: Option<PathBuf>) -> Result<()> {
-        if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
-            known.changes |= changes;
-        } else {
-            let stamp = Stamp::of(path)?;
-            self.plan.files.push(FileState { path: path.to_path_buf(), stamp, changes, data });
-        }
-        let file = RealFile::open(path, false)?;
-        let state = file.fd().map_or(LockState::Free, probe_locks);
-        let conflict = match state {
-            LockState::Free => false,
-            LockState::Read => changes,
-            LockState::Write => true,
-        };
-        if conflict {
-            let who = Holder::of(file.id()).map_or("another process".to_owned(), |h| h.to_string());
-            self.hazard(HazardKind::InUse, format!("{} is in use by {who}", Shown::path(path)));
-        }
-        Ok(())
-    }
-
-    /// Refuses to change an image whose own references contradict each other: free space cannot be
-    /// told from used.
-    pub(super) fn sound(&mut self, path: &Path, format: Format) {
-        if format == Format::Raw {
-            return;
-        }
-        let check = RealFile::open(path, false)
-            .and_then(|file| image::open(std::sync::Arc::new(file), Some(format)))
-            .and_then(|image| match image.details().dirty() {
-                // Its refcounts are known to be stale; the writer counts references instead.
-                true => Ok(CheckReport::default()),
-                false => image.check(),
-            });
-        match check {
-            Ok(report) if report.corruptions == 0 => {}
-            Ok(report) => self.hazard(
-                HazardKind::Broken,
-                format!("{} is damaged: the check finds {} errors", Shown::path(path), report.corruptions),
-            ),
-            Err(e) => self.hazard(HazardKind::Broken, e.to_string()),
-        }
     }
 
     /// Rehearses a copy and adds it, unless it turns out to have nothing to do. Says whether it was
@@ -170,6 +105,7 @@ impl<'a> Draft<'a> {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
                 if needed {
+                    self.flag_snapshots(&step);
                     self.meter.cost.read_bytes += read;
                     self.meter.wrote(&*file, written)?;
                     self.grown(&step, written.extra_bytes, written.freed_bytes);
@@ -326,10 +262,6 @@ impl<'a> Draft<'a> {
         self.two_names = Some(path.to_path_buf());
     }
 
-    fn known_names(&self, path: &Path) -> u64 {
-        if self.two_names.as_deref() == Some(path) { 2 } else { 1 }
-    }
-
     /// Adds the step that moves a file to the trash.
     pub(super) fn trash(&mut self, id: NodeId) -> Result<()> {
         let node =
@@ -362,32 +294,12 @@ impl<'a> Draft<'a> {
 
     /// The plan.
     pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
-        if let Some(missing) = self.meter.missing_space() {
-            self.hazard(HazardKind::NoSpace, format!("{} too little free space", human_size(missing)));
-        }
-        let links: Vec<_> = self
-            .plan
-            .files
-            .iter()
-            .filter(|f| f.changes && f.stamp.links > self.known_names(&f.path))
-            .map(|f| f.path.clone())
-            .collect();
-        for path in links {
-            let what = Shown::path(&path);
-            self.hazard(
-                HazardKind::HardLinks,
-                format!("{what} has several names; images based on another one are not seen"),
-            );
-        }
-        let folders: Vec<_> = self.before.roots.iter().map(|r| Shown::path(r).into_string()).collect();
-        self.hazard(
-            HazardKind::OtherFolders,
-            format!("images outside {} are not seen, though they may depend on this too", folders.join(", ")),
-        );
+        self.flag_the_rest();
         self.gone.sort();
         for id in self.gone.iter().rev() {
             self.after = self.after.removed(*id);
         }
+        self.plan.hazards.extend(named::hazards(&self.plan, &self.after));
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
         Ok(Plan { title, undo, qemu_img, cost: self.meter.cost, after: self.after, ..self.plan })
     }

@@ -37,7 +37,7 @@ pub struct Hazard {
 pub enum HazardKind {
     /// Other images read through a file that changes; they are protected first.
     OtherChildren,
-    /// Internal snapshots read through a file that changes and cannot be protected yet.
+    /// Internal snapshots read through a file that changes. They get their own copy, or it is a danger.
     SnapshotsReadThrough,
     /// A raw file, or an external data file, is overwritten in place.
     InPlace,
@@ -67,6 +67,12 @@ pub enum HazardKind {
     OtherWay,
     /// A job was cut off, and its files were used since.
     UsedMeanwhile,
+    /// A libvirt domain names a file that changes, moves or goes away.
+    NamedBy,
+    /// Views that would have been protected change, because that was not wanted.
+    Unprotected,
+    /// A file system has no locks, so that nobody can be kept away.
+    NoLocks,
 }
 
 /// What it takes to run a plan in spite of a hazard.
@@ -82,7 +88,7 @@ pub enum Consent {
 
 impl HazardKind {
     /// Every kind, for the list in the help and the man page.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::OtherChildren,
         Self::SnapshotsReadThrough,
         Self::InPlace,
@@ -99,6 +105,9 @@ impl HazardKind {
         Self::ViewChanges,
         Self::OtherWay,
         Self::UsedMeanwhile,
+        Self::NamedBy,
+        Self::Unprotected,
+        Self::NoLocks,
     ];
 
     /// Its name for `--accept` and in JSON.
@@ -120,10 +129,13 @@ impl HazardKind {
             Self::ViewChanges => "view-changes",
             Self::OtherWay => "other-way",
             Self::UsedMeanwhile => "used-meanwhile",
+            Self::NamedBy => "named-by",
+            Self::Unprotected => "unprotected",
+            Self::NoLocks => "no-locks",
         }
     }
 
-    /// The severity every hazard of this kind has.
+    /// The severity that a hazard of this kind has, or has at worst.
     pub fn severity(self) -> HazardSeverity {
         match self {
             Self::OtherFolders | Self::SizeDiffers | Self::OtherChildren | Self::OtherWay => {
@@ -134,39 +146,63 @@ impl HazardKind {
         }
     }
 
+    /// The severity that a hazard of this kind has at least.
+    pub fn mildest(self) -> HazardSeverity {
+        match self {
+            Self::NamedBy | Self::SnapshotsReadThrough => HazardSeverity::Info,
+            Self::Broken | Self::NoUndo => HazardSeverity::Warning,
+            _ => self.severity(),
+        }
+    }
+
     /// One line of help.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::OtherChildren => {
-                "other images read through a file that changes; they get their own copy first"
+                "other images read through a file that changes; they get their own copy first, but for --no-protect"
             }
             Self::SnapshotsReadThrough => {
-                "internal snapshots read through a file that changes and cannot be protected yet"
+                "internal snapshots (or, when the active state is replaced, images) read through a file that changes; danger when they cannot get their own copy"
             }
             Self::InPlace => {
                 "a raw file or an external data file is overwritten in place; if interrupted, its own view is a mixture until the job is run again"
             }
             Self::InUse => "another process holds a file",
-            Self::NoSpace => "the file system has not enough room",
-            Self::OtherFolders => "images outside the scanned folders may depend on a changed file too",
+            Self::NoSpace => "a file system has not enough room; the message says how much is missing where",
+            Self::OtherFolders => {
+                "images outside the scanned folders, which are named, may depend on a changed file too"
+            }
             Self::HardLinks => "a file has several names; only one of them is followed",
             Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
             Self::BackingFormat => {
                 "a backing format was not recorded and had to be guessed from the content of the file"
             }
-            Self::Unsupported => "an image is in a state, or uses a feature, that cannot be written",
+            Self::Unsupported => {
+                "an image is marked corrupt, is encrypted, or is in another state or of a kind that cannot be written"
+            }
             Self::BitmapsLost => "persistent dirty bitmaps cannot be kept",
-            Self::NoUndo => "there is no way back",
-            Self::Broken => "an image in the chain is damaged or missing",
+            Self::NoUndo => {
+                "there is no way back; a warning when all that is gone is what the operation is there to replace"
+            }
+            Self::Broken => {
+                "an image in the chain is damaged or missing; a warning when it was only not closed cleanly"
+            }
             Self::ViewChanges => "views read something else afterwards; nothing is copied to prevent it",
             Self::OtherWay => "the same could be had in another way, at another cost",
             Self::UsedMeanwhile => {
                 "recover: a file was used since its job was cut off; what was written then may be lost"
             }
+            Self::NamedBy => {
+                "a libvirt domain names a file that changes; danger when the file goes away or gets another name or format"
+            }
+            Self::Unprotected => "other views change because of --no-protect; each of them is named",
+            Self::NoLocks => {
+                "a file system has no locks: nothing keeps another process away while the job runs"
+            }
         }
     }
 
-    /// What it takes to go on in spite of it.
+    /// What it takes to go on in spite of a hazard of this kind, at its worst.
     pub fn consent(self) -> Consent {
         match self {
             Self::SnapshotsReadThrough | Self::Unsupported | Self::Broken => {
@@ -179,8 +215,19 @@ impl HazardKind {
             | Self::HardLinks
             | Self::BackingFormat
             | Self::ViewChanges
-            | Self::UsedMeanwhile => Consent::ByName,
+            | Self::UsedMeanwhile
+            | Self::NamedBy
+            | Self::Unprotected
+            | Self::NoLocks => Consent::ByName,
             _ => Consent::None,
+        }
+    }
+
+    /// What sort of failure it is when consent is missing.
+    pub fn refusal(self) -> Kind {
+        match self {
+            Self::NoLocks => Kind::NoLocks,
+            _ => Kind::Consent,
         }
     }
 }
@@ -194,7 +241,20 @@ impl fmt::Display for HazardKind {
 impl Hazard {
     /// A hazard of `kind` about something; `message` must be safe to print.
     pub fn new(kind: HazardKind, message: impl Into<String>) -> Self {
-        Self { kind, severity: kind.severity(), message: message.into() }
+        Self::of(kind, kind.severity(), message)
+    }
+
+    /// A hazard of a kind that is not always as serious.
+    pub fn of(kind: HazardKind, severity: HazardSeverity, message: impl Into<String>) -> Self {
+        Self { kind, severity, message: message.into() }
+    }
+
+    /// What it takes to go on in spite of it: nothing but for a danger.
+    pub fn consent(&self) -> Consent {
+        match self.severity {
+            HazardSeverity::Danger => self.kind.consent(),
+            _ => Consent::None,
+        }
     }
 }
 
@@ -202,7 +262,7 @@ impl Plan {
     /// The first hazard that forbids running at all, with the failure it would end in. Missing
     /// space wins over everything else.
     pub fn forbidden(&self) -> Option<(&Hazard, Kind)> {
-        let never = |h: &Hazard| match h.kind.consent() {
+        let never = |h: &Hazard| match h.consent() {
             Consent::Never(kind) => Some(kind),
             _ => None,
         };
@@ -211,9 +271,12 @@ impl Plan {
         all.into_iter().next()
     }
 
-    /// Hazards that need consent by name and are not in `accepted`.
+    /// Hazards that need consent by name and are not in `accepted`; first those that are refused in
+    /// another way than by asking.
     pub fn unaccepted(&self, accepted: &[HazardKind]) -> Vec<&Hazard> {
-        let needs = |h: &&Hazard| h.kind.consent() == Consent::ByName && !accepted.contains(&h.kind);
-        self.hazards.iter().filter(needs).collect()
+        let needs = |h: &&Hazard| h.consent() == Consent::ByName && !accepted.contains(&h.kind);
+        let mut all: Vec<_> = self.hazards.iter().filter(needs).collect();
+        all.sort_by_key(|hazard| hazard.kind.refusal() == Kind::Consent);
+        all
     }
 }

@@ -9,11 +9,14 @@
 //! |---|---|
 //! | `model`, `step` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
+//! | `named` | what a plan means to the libvirt domains that name its files |
 //! | `draft` | what every operation does the same way |
+//! | `flags` | what every operation warns of, from the files themselves |
 //! | `differs` | where two views are not the same |
-//! | `ranges`, `fill` | from a copy's rule to runs, for one state or several |
+//! | `rules`, `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
-//! | `commit` | merging an overlay into a layer below |
+//! | `unprotected` | who would read what a protection was left out for |
+//! | `commit`, `commit_flags` | merging an overlay into a layer below |
 //! | `rebase` | another backing file: rebase, pull |
 //! | `overlay` | a new image on top |
 //! | `rename` | another name, and the references to it |
@@ -23,12 +26,15 @@
 //! | `resize` | a longer or shorter disk |
 
 mod commit;
+mod commit_flags;
 mod delete;
 mod differs;
 mod draft;
 mod fill;
+mod flags;
 mod hazard;
 mod model;
+mod named;
 mod overlay;
 mod ranges;
 mod rebase;
@@ -36,11 +42,13 @@ mod rehearse;
 mod rename;
 mod repair;
 mod resize;
+mod rules;
 mod snapshot;
 mod step;
+mod unprotected;
 
 pub use commit::{CommitOptions, commit};
-pub use delete::delete;
+pub use delete::{DeleteOptions, delete};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use model::{Cost, FileState, Flow, Plan};

@@ -7,6 +7,7 @@ use crate::units::{Guest, Host, align_up};
 
 use super::differs::Differs;
 use super::fill::{StateRuns, lacking};
+use super::rules::{Touches, beyond_end, committed, dropped, from};
 use super::{Copy, CopyMode, Ranges, States};
 
 /// The views a copy step reads.
@@ -42,6 +43,11 @@ impl Source {
     pub fn view(&self, state: State) -> Result<&View> {
         let found = self.views.iter().find(|(known, _)| *known == state);
         found.map(|(_, view)| view).ok_or_else(|| Error::new(Kind::Internal, "a state that is not copied to"))
+    }
+
+    /// Where the longest state of the target ends.
+    fn end_of_all(&self) -> u64 {
+        self.views.iter().map(|(_, view)| view.size()).max().unwrap_or(0)
     }
 
     fn first(&self) -> Result<&View> {
@@ -88,11 +94,30 @@ impl Copy {
         if source.views.is_empty() {
             return Ok(Box::new(std::iter::empty()));
         }
+        let end = source.end_of_all();
+        let changed = self.touches(source, unit, rehearsal)?;
+        Ok(match self.mode {
+            CopyMode::Overwrite => Box::new(
+                whole_units(changed, unit, size)
+                    .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
+            ),
+            CopyMode::Fill => lacking(&source.views, Box::new(whole_units(changed, unit, end)), unit),
+        })
+    }
+    /// What changes below the image in places that a fill is about, whether a state has its own there or
+    /// not, in guest order. Nothing is read to find it.
+    pub(super) fn changed<'a>(&'a self, source: &'a Source, unit: u64) -> Result<Touches<'a>> {
+        match source.views.is_empty() {
+            true => Ok(Box::new(std::iter::empty())),
+            false => self.touches(source, unit, true),
+        }
+    }
+
+    fn touches<'a>(&'a self, source: &'a Source, unit: u64, rehearsal: bool) -> Result<Touches<'a>> {
         let view = source.first()?;
         let cause = source.cause.as_ref();
-        let sizes = source.views.iter().map(|(_, view)| view.size());
-        let end = sizes.max().unwrap_or(0);
-        let changed: Touches<'a> = match &self.ranges {
+        let end = source.end_of_all();
+        Ok(match &self.ranges {
             // Snapshots of the top lose the layers between, which they may see beyond its end too.
             Ranges::Committed { base, unit: wide, .. } if self.states == States::Snapshots => {
                 let top = cause.unwrap_or(view);
@@ -107,20 +132,12 @@ impl Copy {
             Ranges::Differs { .. } => {
                 Box::new(Differs::new(source.below.as_ref(), cause, end, unit, !rehearsal))
             }
-        };
-        Ok(match self.mode {
-            CopyMode::Overwrite => Box::new(
-                whole_units(changed, unit, size)
-                    .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
-            ),
-            CopyMode::Fill => lacking(&source.views, Box::new(whole_units(changed, unit, end)), unit),
         })
     }
 }
 
 /// Runs in guest order.
 pub(super) type Runs<'a> = Box<dyn Iterator<Item = Result<CopyRun>> + 'a>;
-type Touches<'a> = Box<dyn Iterator<Item = Result<Touched>> + 'a>;
 
 /// Where the mover puts what: the state whose view is read, the guest offset, the host offset, bytes.
 pub type Move<'a> = dyn FnMut(State, Guest, Host, u64) -> Result<()> + 'a;
@@ -180,135 +197,4 @@ fn below(chain: &Chain, path: &std::path::Path) -> Option<View> {
     let at = chain.layers().iter().position(|l| l.path == path)?;
     let layers = chain.layers().get(at..)?.to_vec();
     Some(Chain::from_layers(layers).view(State::Active))
-}
-
-fn depth_of(view: &View, path: &std::path::Path) -> Result<usize> {
-    view.layers()
-        .iter()
-        .position(|l| l.path == path)
-        .ok_or_else(|| Error::new(Kind::Changed, "is no longer part of the chain").at(path))
-}
-
-/// What the layers of `top` above `base` hold, in whole units of `wide` bytes, and everything beyond the
-/// end of the base.
-fn committed<'a>(top: &'a View, base: &std::path::Path, wide: u64, rehearsal: bool) -> Result<Touches<'a>> {
-    let held = held_above(top, base)?;
-    if wide <= 1 {
-        return Ok(held);
-    }
-    let units = whole_units(held, wide, top.size());
-    Ok(Box::new(units.map(move |run| {
-        let run = run?;
-        // The copy that a layer between will have of zeros may be data by then.
-        let zero = run.zero && !rehearsal;
-        Ok(Touched { start: run.at.0, end: run.at.0 + run.len, zero })
-    })))
-}
-
-fn held_above<'a>(top: &'a View, base: &std::path::Path) -> Result<Touches<'a>> {
-    let depth = depth_of(top, base)?;
-    let base_size = top.layers()[depth].image.virtual_size(State::Active);
-    let upper = Chain::from_layers(top.layers()[..depth].to_vec()).view(State::Active);
-    let mut at = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
-        loop {
-            if at >= upper.size() {
-                return None;
-            }
-            let extent = match upper.extents(at, upper.size()).next()? {
-                Ok(extent) => extent,
-                Err(e) => {
-                    at = upper.size();
-                    return Some(Err(e));
-                }
-            };
-            at = extent.end();
-            let held = extent.kind.is_allocated();
-            let start = if held { extent.start.0 } else { extent.start.0.max(base_size) };
-            if start < extent.end() {
-                return Some(Ok(Touched { start, end: extent.end(), zero: extent.reads_zero() }));
-            }
-        }
-    })))
-}
-
-/// What the chain from `base` down shows beyond the end of `top` and is not known to be zero. (A
-/// run is `zero` when it is so *after* the change, hence never here.)
-fn beyond_end<'a>(
-    child: &'a View,
-    top: &std::path::Path,
-    base: &std::path::Path,
-    end: u64,
-) -> Result<Touches<'a>> {
-    let from = child.layers()[depth_of(child, top)?].image.virtual_size(State::Active);
-    let depth = depth_of(child, base)?;
-    let lower = Chain::from_layers(child.layers()[depth..].to_vec()).view(State::Active);
-    let end = lower.size().min(end);
-    let mut at = from;
-    Ok(Box::new(std::iter::from_fn(move || {
-        loop {
-            if at >= end {
-                return None;
-            }
-            match lower.extents(at, end).next()? {
-                Ok(extent) => {
-                    at = extent.end();
-                    if !extent.reads_zero() {
-                        return Some(Ok(Touched { start: extent.start.0, end: at, zero: false }));
-                    }
-                }
-                Err(e) => {
-                    at = end;
-                    return Some(Err(e));
-                }
-            }
-        }
-    })))
-}
-
-/// The part of a range at or behind `start`.
-fn from(range: Result<Touched>, start: u64) -> Option<Result<Touched>> {
-    match range {
-        Ok(range) if range.end <= start => None,
-        Ok(range) => Some(Ok(Touched { start: range.start.max(start), ..range })),
-        failed => Some(failed),
-    }
-}
-
-// A range is `zero` when it is known to read so after the change: below that is only known of what is
-// committed.
-
-/// What the layers between the image of `view` and `base` hold, up to `end`, and everything that only
-/// a longer `base` would show. Without a base nothing has to say that it is zero.
-fn dropped<'a>(view: &'a View, base: Option<&std::path::Path>, end: u64) -> Result<Touches<'a>> {
-    let layers = view.layers();
-    let depth = match base {
-        Some(base) => depth_of(view, base)?,
-        None => layers.len(),
-    };
-    if depth < 2 {
-        return Ok(Box::new(std::iter::empty()));
-    }
-    let longest = base.map_or(0, |_| layers[depth].image.virtual_size(State::Active)).min(end);
-    let between = Chain::from_layers(layers[1..depth].to_vec()).view(State::Active);
-    let (reach, keeps_zeros) = (between.size().min(end), base.is_some());
-    let mut at = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
-        while at < reach {
-            let extent = match between.extents(at, reach).next()? {
-                Ok(extent) => extent,
-                Err(e) => {
-                    at = u64::MAX;
-                    return Some(Err(e));
-                }
-            };
-            at = extent.end();
-            let zero = extent.reads_zero();
-            if extent.kind.is_allocated() && (keeps_zeros || !zero) {
-                return Some(Ok(Touched { start: extent.start.0, end: at, zero: false }));
-            }
-        }
-        let start = std::mem::replace(&mut at, u64::MAX);
-        (start < longest).then_some(Ok(Touched { start, end: longest, zero: false }))
-    })))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ranges::{drive, resize};
@@ -24,6 +24,8 @@ pub(super) struct Meter {
 
 #[derive(Debug, Default)]
 struct Extra {
+    /// A folder on it.
+    folder: PathBuf,
     now: i64,
     peak: i64,
     free: u64,
@@ -49,7 +51,7 @@ impl Meter {
         let folder = file.path().parent().unwrap_or(Path::new("."));
         let free = free_space(folder)?;
         let extra = self.extra.entry(file.id().dev).or_default();
-        extra.free = free;
+        (extra.free, extra.folder) = (free, folder.to_path_buf());
         extra.now += written.extra_bytes as i64;
         extra.peak = extra.peak.max(extra.now);
         extra.now -= written.freed_bytes as i64;
@@ -64,17 +66,18 @@ impl Meter {
         self.cost.write_bytes += bytes;
         self.cost.exact = false;
         let extra = self.extra.entry(dev).or_default();
-        extra.free = free_space(folder)?;
+        (extra.free, extra.folder) = (free_space(folder)?, folder.to_path_buf());
         extra.now += bytes as i64;
         extra.peak = extra.peak.max(extra.now);
         self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak.max(0) as u64).max().unwrap_or(0);
         Ok(())
     }
 
-    /// How many bytes are missing where most are missing; `None` when all fits.
-    pub(super) fn missing_space(&self) -> Option<u64> {
-        let missing = self.extra.values().filter_map(|e| (e.peak.max(0) as u64).checked_sub(e.free));
-        missing.filter(|m| *m > 0).max()
+    /// How many bytes are missing where most are missing, and a folder there; `None` when all fits.
+    pub(super) fn missing_space(&self) -> Option<(u64, &Path)> {
+        let missing = |e: &Extra| (e.peak.max(0) as u64).checked_sub(e.free).filter(|missing| *missing > 0);
+        let all = self.extra.values().filter_map(|e| Some((missing(e)?, e.folder.as_path())));
+        all.max_by_key(|(missing, _)| *missing)
     }
 }
 

@@ -9,7 +9,7 @@ use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Step};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, reference};
+use crate::forest::{Forest, Node, reference};
 use crate::image::Format;
 use crate::text::Shown;
 
@@ -44,7 +44,7 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
             Error::new(Kind::NotFound, "its backing file cannot be found, so its name cannot be kept")
                 .at(image)
         })?;
-        let format = backing.format.as_deref().and_then(Format::from_name);
+        let format = recorded_format(&mut draft, node);
         draft.relink_by_name(id, Some(resolved), format)?;
     }
     if !has_both {
@@ -54,9 +54,7 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
     for child_id in &node.children {
         let Some(child) = forest.get(*child_id) else { continue };
         draft.file(&child.path, true)?;
-        let recorded_format =
-            child.backing.as_ref().and_then(|b| b.format.as_deref()).and_then(Format::from_name);
-        let format = recorded_format.or(node.format);
+        let format = recorded_format(&mut draft, child);
         if twin.is_some() {
             draft.relink(*child_id, twin, format)?;
             continue;
@@ -79,6 +77,20 @@ pub fn rename(forest: &Forest, image: &Path, new: &Path, gate: Gate) -> Result<P
         lines.push(format!("qemu-img rebase -u -b {} -F {format} {}", quoted(new), quoted(&child.path)));
     }
     draft.finish(title, undo, lines)
+}
+
+/// The format that `node` records of its backing file. One that is not recorded stays so: only the name
+/// changes, and nothing is guessed.
+fn recorded_format(draft: &mut Draft<'_>, node: &Node) -> Option<Format> {
+    let recorded = node.backing.as_ref()?.format.as_deref()?;
+    let known = Format::from_name(recorded);
+    if known.is_none() {
+        let (name, recorded) = (Shown::new(&node.name()), Shown::new(recorded));
+        let what =
+            format!("{name} records {recorded} as the format of its backing file, which cannot be kept");
+        draft.hazard(HazardKind::Unsupported, what);
+    }
+    known
 }
 
 /// Whether both are names of one file, as a rename leaves it that was cut off.

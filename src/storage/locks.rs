@@ -7,8 +7,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::owner;
 use super::sys::{ByteRange, LockOp, held_by_other, set_lock};
@@ -80,7 +83,7 @@ fn byte(start: u64) -> ByteRange {
 
 /// Asks who holds the image behind `fd`, without taking any lock. Microseconds.
 ///
-/// A file system without locks reports [`LockState::Free`]; [`Lock::acquire`] then refuses.
+/// A file system without locks reports [`LockState::Free`]; see [`has_locks`].
 pub fn probe_locks(fd: BorrowedFd<'_>) -> LockState {
     let held = |start, len| held_by_other(fd, ByteRange { start, len }).unwrap_or(false);
     if !held(IN_USE, NOT_SHARED - IN_USE + 4) {
@@ -92,6 +95,18 @@ pub fn probe_locks(fd: BorrowedFd<'_>) -> LockState {
     }
 }
 
+/// Whether the file system behind `fd` knows locks at all. Without them nobody can be seen or kept away.
+pub fn has_locks(fd: BorrowedFd<'_>) -> bool {
+    !held_by_other(fd, byte(IN_USE)).is_err_and(|e| means_none(&e))
+}
+
+/// Whether a lock call failed because there are no locks: a network file system without a lock service,
+/// a server that knows none. (A kernel without locks of this sort says so with `EINVAL`.)
+fn means_none(e: &io::Error) -> bool {
+    let none = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
+    e.raw_os_error().is_some_and(|number| none.contains(&Errno::from_raw_os_error(number)))
+}
+
 /// A held lock; released when dropped.
 pub struct Lock {
     file: Arc<dyn File>,
@@ -101,7 +116,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the bytes for `access` on `file`, or says who is in the way ([`Kind::InUse`]).
     ///
-    /// Files in memory have no locks and always succeed. A file system without locks is refused.
+    /// Files in memory have no locks and always succeed. A file system without locks is refused
+    /// ([`Kind::NoLocks`]).
     pub fn acquire(file: Arc<dyn File>, access: Access) -> Result<Self> {
         let lock = Self { file, access };
         if let Some(fd) = lock.file.fd() {
@@ -110,16 +126,29 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Like [`acquire`](Self::acquire); nothing on a file system without locks.
+    pub fn acquire_if_any(file: Arc<dyn File>, access: Access) -> Result<Option<Self>> {
+        match Self::acquire(file, access) {
+            Err(e) if e.kind() == Kind::NoLocks => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
     /// Which file is locked.
     pub fn file_id(&self) -> FileId {
         self.file.id()
     }
 
     fn take(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let fail = |e| {
-            Error::io("cannot lock the image", e)
-                .at(self.file.path())
-                .remedy("a file system without locks cannot be changed safely; copy the image to a local one")
+        let fail = |e: io::Error| match () {
+            () if means_none(&e) => {
+                let what =
+                    "its file system has no locks, so a process that writes to it would not be noticed";
+                Error::new(Kind::NoLocks, what).at(self.file.path())
+            }
+            // Somebody holds the byte in a way that QEMU never does.
+            () if e.kind() == io::ErrorKind::WouldBlock => self.in_use(),
+            () => Error::io("cannot lock the image", e).at(self.file.path()),
         };
         for start in self.bytes() {
             set_lock(fd, LockOp::Shared, byte(start)).map_err(fail)?;

@@ -6,6 +6,7 @@
 //!
 //! The only `unsafe` of the crate is in `sys.rs`: three system calls that no safe wrapper offers.
 
+mod access;
 mod copy;
 mod disk;
 mod locks;
@@ -15,6 +16,7 @@ mod owner;
 mod partial;
 mod real;
 mod recorder;
+mod small;
 mod stamp;
 mod sys;
 mod trash;
@@ -22,14 +24,16 @@ mod trash;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+pub use access::adopt;
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use disk::{Disk, HostDisk};
-pub use locks::{Access, Holder, Lock, LockState, probe_locks};
+pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
 pub use names::{link, rename, unlink};
 pub use partial::{Partial, discard_partial};
 pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
+pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
 

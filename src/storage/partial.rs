@@ -37,7 +37,7 @@ pub struct Partial {
     to: PathBuf,
     published: bool,
     /// Tells a file that is being written from one that was left behind.
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Partial {
@@ -49,11 +49,17 @@ impl Partial {
         name.push(to.file_name().unwrap_or_default());
         name.push(ENDING);
         let path = to.with_file_name(name);
-        let file = match disk.create(&path, false) {
-            Err(_) if is_left(&path, None) => disk.open(&path, true)?,
-            made => made?,
+        let (file, was_left) = match disk.create(&path, false) {
+            Err(_) if is_left(&path, None) => (disk.open(&path, true)?, true),
+            made => (made?, false),
         };
-        let lock = Lock::acquire(file.clone(), Access::Write)?;
+        let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
+        if lock.is_none() && was_left {
+            let what = "was left by another run, or is being written: without locks nobody can tell";
+            return Err(Error::new(Kind::NoLocks, what)
+                .at(&path)
+                .remedy("remove it when no cowherd is running"));
+        }
         // Until the lock was there, its owner may have published or removed it; and nothing but a file
         // of this name is emptied, whatever the name led to.
         if !is_left(&path, Some(file.id())) {

@@ -19,7 +19,7 @@ use super::model::{Model, Overlay};
 use super::terminal::Host;
 use super::worker::{Answer, Workers};
 use super::{Options, mouse, theme, update, view};
-use crate::forest::ScanOptions;
+use crate::forest::{ScanOptions, domain_folders};
 use crate::plan::{HazardKind, Plan};
 
 const FRAME: Duration = Duration::from_millis(33);
@@ -226,7 +226,8 @@ where
             return;
         }
         self.scan_number += 1;
-        let options = ScanOptions { gate: self.model.gate.clone(), space: false };
+        let options =
+            ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() };
         self.workers.scan(self.scan_number, self.model.paths.clone(), options);
     }
 

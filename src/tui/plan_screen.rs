@@ -100,6 +100,7 @@ impl PlanScreen {
             base: None,
             remove: self.leaf && self.chosen,
             keep: !self.leaf && self.chosen,
+            no_protect: false,
             gate: gate.clone(),
         }
     }

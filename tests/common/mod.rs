@@ -84,7 +84,8 @@ pub(crate) fn hash(view: &cowherd::chain::View) -> u64 {
 }
 
 pub(crate) fn scanned(dir: &Path) -> Forest {
-    scan(&[dir.to_path_buf()], &ScanOptions { gate: Gate::for_paths([dir]), space: false }).unwrap()
+    scan(&[dir.to_path_buf()], &ScanOptions { gate: Gate::for_paths([dir]), ..ScanOptions::default() })
+        .unwrap()
 }
 
 /// Writes `bytes` at a unit boundary through the image's own allocation.

@@ -5,7 +5,7 @@ use std::path::Path;
 use cowherd::chain::{Gate, StateSpec};
 use cowherd::error::Result;
 use cowherd::forest::{ScanOptions, scan};
-use cowherd::plan::{self, CommitOptions, Plan, RebaseOptions, SnapshotRequest};
+use cowherd::plan::{self, CommitOptions, DeleteOptions, Plan, RebaseOptions, SnapshotRequest};
 
 use crate::common::scanned;
 use crate::herds::Kind;
@@ -50,9 +50,9 @@ pub(crate) const ALL: &[Act] = &[
     act("rebase_none", |dir| rebase(dir, plan::rebase, "l2", None, false)),
     act("rebase_unsafe", |dir| rebase(dir, plan::rebase, "l3", Some("other"), true)),
     act("overlay", |dir| plan::overlay(&scanned(dir), &dir.join("l3"), None, &dir.join("new"), gate(dir))),
-    act("delete_middle", |dir| plan::delete(&scanned(dir), &dir.join("l1"), gate(dir))),
-    act("delete_root", |dir| plan::delete(&scanned(dir), &dir.join("base"), gate(dir))),
-    act("delete_leaf", |dir| plan::delete(&scanned(dir), &dir.join("l3"), gate(dir))),
+    act("delete_middle", |dir| delete(dir, "l1")),
+    act("delete_root", |dir| delete(dir, "base")),
+    act("delete_leaf", |dir| delete(dir, "l3")),
     act("rename", |dir| plan::rename(&scanned(dir), &dir.join("l1"), &dir.join("new"), gate(dir))),
     act("grow", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 300 << 10, false, gate(dir))),
     act("shrink", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 8 << 10, true, gate(dir))),
@@ -74,6 +74,11 @@ fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));
     let options = CommitOptions { base, gate: gate(dir), ..CommitOptions::default() };
     plan::commit(&scanned(dir), &dir.join(top), &options)
+}
+
+fn delete(dir: &Path, image: &str) -> Result<Plan> {
+    let options = DeleteOptions { gate: gate(dir), ..DeleteOptions::default() };
+    plan::delete(&scanned(dir), &dir.join(image), &options)
 }
 
 type Rebase = fn(&cowherd::forest::Forest, &Path, &RebaseOptions) -> Result<Plan>;

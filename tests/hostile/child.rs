@@ -85,6 +85,7 @@ fn observe(mut command: Command) -> (Vec<u8>, String) {
 pub(crate) fn stand_between() -> Option<ExitCode> {
     let report = env::var_os(REPORT)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_cowherd"));
+    command.env("COWHERD_LIBVIRT_DIRS", "");
     let pid = command.args(env::args_os().skip(1)).env_remove(REPORT).spawn().unwrap().id();
     let (status, seconds, memory) = wait(pid);
     std::fs::write(report, format!("{status} {seconds} {memory}")).unwrap();

@@ -62,6 +62,7 @@ pub(crate) fn touched(dir: &Path, args: &[&str]) -> Vec<Touch> {
         .current_dir(dir)
         // Cargo's own, which the loader would search.
         .env_remove("LD_LIBRARY_PATH")
+        .env("COWHERD_LIBVIRT_DIRS", "")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -18,7 +18,10 @@ use cowherd::error::Result;
 use cowherd::forest::{Forest, Node, NodeId};
 use cowherd::image::State;
 use cowherd::job::{Job, Options};
-use cowherd::plan::{CommitOptions, HazardKind, Plan, RebaseOptions, commit, delete, pull, rebase};
+use cowherd::plan::{
+    CommitOptions, CopyMode, DeleteOptions, HazardKind, Plan, RebaseOptions, Step, commit, delete, pull,
+    rebase,
+};
 use cowherd::units::Guest;
 
 /// Operations on each herd.
@@ -37,11 +40,12 @@ fn content(dir: &Path, path: &Path) -> Vec<u8> {
 }
 
 /// An operation on one image of a herd.
+#[derive(Clone)]
 enum Act {
-    Commit { top: PathBuf, base: PathBuf, remove: bool, keep: bool },
+    Commit { top: PathBuf, base: PathBuf, remove: bool, keep: bool, no_protect: bool },
     Pull { image: PathBuf, base: Option<PathBuf> },
     Rebase { image: PathBuf, base: Option<PathBuf> },
-    Delete { image: PathBuf },
+    Delete { image: PathBuf, no_protect: bool },
 }
 
 impl fmt::Display for Act {
@@ -49,17 +53,27 @@ impl fmt::Display for Act {
         let name = |p: &Path| p.file_name().unwrap().to_string_lossy().into_owned();
         let onto = |p: &Option<PathBuf>| p.as_deref().map_or("nothing".to_owned(), name);
         match self {
-            Self::Commit { top, base, remove, keep } => {
-                write!(f, "commit {} into {} (remove {remove}, keep {keep})", name(top), name(base))
-            }
+            Self::Commit { top, base, remove, keep, no_protect } => write!(
+                f,
+                "commit {} into {} (remove {remove}, keep {keep}, no protection {no_protect})",
+                name(top),
+                name(base)
+            ),
             Self::Pull { image, base } => write!(f, "pull {} onto {}", name(image), onto(base)),
             Self::Rebase { image, base } => write!(f, "rebase {} onto {}", name(image), onto(base)),
-            Self::Delete { image } => write!(f, "delete {}", name(image)),
+            Self::Delete { image, no_protect } => {
+                write!(f, "delete {} (no protection {no_protect})", name(image))
+            }
         }
     }
 }
 
 impl Act {
+    /// Whether views may be named that are still there afterwards.
+    fn no_protect(&self) -> bool {
+        matches!(self, Self::Commit { no_protect: true, .. } | Self::Delete { no_protect: true, .. })
+    }
+
     /// Something to do in this forest; nothing when there is nothing with a backing file.
     fn any(forest: &Forest, random: &mut Random) -> Option<Self> {
         let path = |id: NodeId| forest.get(id).unwrap().path.clone();
@@ -72,7 +86,8 @@ impl Act {
         Some(match random.below(8) {
             0..4 => {
                 let base = path(*random.pick(&below));
-                Self::Commit { top: image, base, remove: random.one_in(4), keep: random.one_in(4) }
+                let (remove, keep) = (random.one_in(4), random.one_in(4));
+                Self::Commit { top: image, base, remove, keep, no_protect: random.one_in(4) }
             }
             4 => {
                 let lower: Vec<_> = below.iter().skip(1).map(|id| Some(path(*id))).chain([None]).collect();
@@ -87,8 +102,22 @@ impl Act {
                 let others: Vec<_> = others.map(|id| Some(path(id))).chain([None]).collect();
                 Self::Rebase { image, base: random.pick(&others).clone() }
             }
-            _ => Self::Delete { image },
+            _ => Self::Delete { image, no_protect: random.one_in(4) },
         })
+    }
+
+    /// Whether protecting others takes a copy. Where it takes none, none can be missing.
+    fn fills(&self, forest: &Forest, dir: &Path) -> bool {
+        let no_protect = false;
+        let protecting = match self.clone() {
+            Self::Commit { top, base, remove, keep, .. } => {
+                Self::Commit { top, base, remove, keep, no_protect }
+            }
+            Self::Delete { image, .. } => Self::Delete { image, no_protect },
+            other => other,
+        };
+        let fills = |step: &Step| matches!(step, Step::Copy(copy) if copy.mode == CopyMode::Fill);
+        protecting.plan(forest, dir).unwrap().steps.iter().any(fills)
     }
 
     fn plan(&self, forest: &Forest, dir: &Path) -> Result<Plan> {
@@ -99,13 +128,16 @@ impl Act {
             ..RebaseOptions::default()
         };
         match self {
-            Self::Commit { top, base, remove, keep } => {
-                let base = Some(base.clone());
-                commit(forest, top, &CommitOptions { base, remove: *remove, keep: *keep, gate: gate.clone() })
+            Self::Commit { top, base, remove, keep, no_protect } => {
+                let (base, gate) = (Some(base.clone()), gate.clone());
+                let (remove, keep, no_protect) = (*remove, *keep, *no_protect);
+                commit(forest, top, &CommitOptions { base, remove, keep, no_protect, gate })
             }
             Self::Pull { image, base } => pull(forest, image, &onto(base)),
             Self::Rebase { image, base } => rebase(forest, image, &onto(base)),
-            Self::Delete { image } => delete(forest, image, gate.clone()),
+            Self::Delete { image, no_protect } => {
+                delete(forest, image, &DeleteOptions { no_protect: *no_protect, gate: gate.clone() })
+            }
         }
     }
 }
@@ -134,6 +166,10 @@ fn operations_on_random_herds_keep_every_view() {
             };
             let plan = act.plan(&forest, &dir).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(fingerprints(&dir), before, "{what}: planning changed something");
+            if act.no_protect() && !act.fills(&forest, &dir) {
+                let kind = HazardKind::Unprotected;
+                assert!(plan.hazards.iter().all(|h| h.kind != kind), "{what}: {:#?}", plan.hazards);
+            }
             let (changed, after, cost) = (plan.views_changed.clone(), plan.after.clone(), plan.cost);
             let steps: Vec<_> = plan.steps.iter().map(cowherd::plan::Step::describe).collect();
             if plan.forbidden().is_some() {
@@ -142,7 +178,7 @@ fn operations_on_random_herds_keep_every_view() {
                 refused += 1;
                 continue;
             }
-            let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat];
+            let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat, HazardKind::Unprotected];
             let job = Job::start(plan, Options { accepted, ..Options::default() })
                 .unwrap_or_else(|e| panic!("{what}: {e}"));
             let report = job.wait().unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -156,7 +192,7 @@ fn operations_on_random_herds_keep_every_view() {
                 expected.resize(expected.len().max(top.len()), 0);
                 expected[..top.len()].copy_from_slice(&top);
                 assert!(content(&dir, base) == expected, "{what}: the base is not what was committed");
-            } else {
+            } else if !act.no_protect() {
                 assert!(changed.iter().all(|c| !Path::new(c).exists()), "{what}: {changed:?} are named");
             }
             assert_clean(&dir, &what);

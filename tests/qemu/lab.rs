@@ -217,6 +217,8 @@ impl Lab {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cowherd"));
         command.current_dir(self.dir()).stdin(Stdio::null()).env_remove("NO_COLOR");
+        // Not those of the machine that runs the tests.
+        command.env("COWHERD_LIBVIRT_DIRS", self.outside().join("domains"));
         command
     }
 

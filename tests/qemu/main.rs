@@ -14,9 +14,11 @@ mod creating;
 mod damage;
 mod data_file;
 mod devices;
+mod full;
 mod garbage;
 mod guest;
 mod interrupt;
+mod keeping;
 mod kill;
 mod kill_trials;
 mod lab;
@@ -35,6 +37,7 @@ mod reading;
 mod refuse;
 mod repairing;
 mod terminal;
+mod unlocked;
 
 use std::process::ExitCode;
 
@@ -109,6 +112,9 @@ fn main() -> ExitCode {
         random::cases(),
         matrix::cases(),
         terminal::cases(),
+        unlocked::cases(),
+        full::cases(),
+        keeping::cases(),
         qed::cases(),
         qed_commit::cases(),
         devices::cases(),

@@ -44,7 +44,7 @@ fn open(lab: &Lab, name: &str) -> Arc<dyn File> {
 /// Plans and does it; the figures of a QED plan are exact.
 fn job(lab: &Lab, plan: impl FnOnce(&Forest, Gate) -> cowherd::error::Result<Plan>) {
     let gate = Gate::for_paths([lab.dir()]);
-    let forest = scan(&[lab.dir()], &ScanOptions { gate: gate.clone(), space: false }).unwrap();
+    let forest = scan(&[lab.dir()], &ScanOptions { gate: gate.clone(), ..ScanOptions::default() }).unwrap();
     let plan = plan(&forest, gate).unwrap();
     let cost = plan.cost;
     let options = Options { accepted: vec![HazardKind::NoUndo], ..Options::default() };

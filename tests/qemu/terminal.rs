@@ -34,6 +34,7 @@ impl Session {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(ROWS, COLUMNS)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_cowherd"))
+            .env("COWHERD_LIBVIRT_DIRS", "")
             .arg(lab.dir())
             .env("TERM", "xterm-256color")
             .spawn(pts)

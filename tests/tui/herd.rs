@@ -37,6 +37,7 @@ pub fn node(name: &str, backing: Option<&str>, disk: u64) -> Node {
         children: Vec::new(),
         snapshots: Arc::default(),
         in_use: None,
+        domains: Vec::new(),
         dirty: false,
         corrupt: false,
         encrypted: false,
@@ -58,7 +59,7 @@ pub fn snapshot(id: u32, name: &str, date: &str, own: u64) -> SnapshotNode {
 
 /// Sorts, ties children to parents.
 pub fn forest(nodes: Vec<Node>) -> Forest {
-    let mut forest = Forest { roots: vec![FOLDER.into()], nodes };
+    let mut forest = Forest { roots: vec![FOLDER.into()], nodes, ..Forest::default() };
     forest.nodes.sort_by(|a, b| a.path.cmp(&b.path));
     for i in 0..forest.nodes.len() {
         let target = forest.nodes[i].backing.as_ref().and_then(|b| b.resolved.clone());

@@ -27,6 +27,7 @@ impl Session {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cowherd"))
+            .env("COWHERD_LIBVIRT_DIRS", "")
             .args(args)
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR");

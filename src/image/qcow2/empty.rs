@@ -4,8 +4,8 @@ use super::Writer;
 use crate::error::Result;
 use crate::image::{Files, Target, Written};
 
-/// Empties the active state of the image in `files`. With `dry` only counts: the second pass, which
-/// moves the tables down, cannot be rehearsed before the first is made, and writes no more than it.
+/// Empties the active state of the image in `files`. With `dry` only counts, at most what it takes: the
+/// second pass, which moves the tables down, cannot be rehearsed before the first is made.
 pub fn empty(files: Files, dry: bool) -> Result<Written> {
     let mut writer = Writer::open(files.clone(), dry)?;
     writer.clear()?;
@@ -15,8 +15,15 @@ pub fn empty(files: Files, dry: bool) -> Result<Written> {
         return Ok(written); // it was empty already
     }
     if dry {
-        written.meta_bytes *= 2;
-        written.extra_bytes *= 2;
+        // It writes every refcount block, which the first need not; that of the first pass's own
+        // clusters is new.
+        let mut second = Writer::open(files, true)?;
+        second.clear()?;
+        second.tidy()?;
+        let one_more = second.cluster_size();
+        let second = Box::new(second).finish()?;
+        written.meta_bytes += written.meta_bytes.max(second.meta_bytes) + one_more;
+        written.extra_bytes += written.extra_bytes.max(second.extra_bytes) + one_more;
         return Ok(written);
     }
     // The first pass had to put its tables behind everything old; now there is room in front.

@@ -33,7 +33,8 @@ pub(super) struct Journal {
     file: Arc<dyn File>,
     len: u64,
     log: Log,
-    _lock: Lock,
+    /// Held as long as the job runs, where the file system has locks.
+    _lock: Option<Lock>,
 }
 
 impl Journal {
@@ -45,7 +46,7 @@ impl Journal {
         let pointers: Vec<_> = names.map(Pointer).collect();
         let opening = Opening::new(task, marks, links, pointers);
         let file = disk.create(&path, true)?;
-        let lock = Lock::acquire(file.clone(), Access::Write)?;
+        let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
         let log = Log::new(opening.clone());
         let mut journal = Self { disk: disk.clone(), path, file, len: 0, log, _lock: lock };
         match journal.open(opening) {
@@ -75,7 +76,7 @@ impl Journal {
     /// Takes over one that was left. [`Kind::InUse`] when its job still runs.
     pub(super) fn take_over(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Self>> {
         let file = disk.open(path, true)?;
-        let lock = Lock::acquire(file.clone(), Access::Write)?;
+        let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
         let (found, len) = read(&*file)?;
         Ok(Log::of(found).map(|log| Self {
             disk: disk.clone(),

@@ -125,6 +125,10 @@ fn image(forest: &Forest, id: NodeId, node: &Node, glyphs: Glyphs, width: usize)
         Some(user) => styled_fact("in use", &words::in_use(user), width, Theme::LIVE),
         None => fact("in use", "no", width),
     });
+    for one in &node.domains {
+        let who = format!("domain {} ({})", Shown::new(&one.domain), Shown::path(&one.from));
+        out.extend(fact("named by", &who, width));
+    }
     let marks =
         [(node.dirty, "not closed cleanly"), (node.corrupt, "corrupt"), (node.encrypted, "encrypted")];
     let marked: Vec<_> = marks.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
