@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::{Gate, StateSpec, View, ViewSpec};
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{self, Files, Format, Image, State};
-use crate::storage::{Access, File, Lock, RealFile};
+use crate::storage::{Access, Disk, File, HostDisk, Lock};
 use crate::text::Shown;
 
 /// Deepest chain that is followed. QEMU itself becomes unusable long before.
 pub const MAX_DEPTH: usize = 256;
 
 /// How images are opened: through which gate, with which format, under which locks.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Opener {
     /// Which names in images may be followed.
     pub gate: Gate,
@@ -24,6 +24,15 @@ pub struct Opener {
     pub force_share: bool,
     /// Leave external data files closed: for what headers and tables say.
     pub no_data: bool,
+    /// Where the files are.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Opener {
+    fn default() -> Self {
+        let (gate, disk) = (Gate::default(), Arc::new(HostDisk));
+        Self { gate, format: None, force_share: false, no_data: false, disk }
+    }
 }
 
 /// One image of a chain.
@@ -110,10 +119,10 @@ impl Opener {
 
     /// The files of the image at `path`, open for reading and without locks.
     pub fn files(&self, path: &Path, format: Format) -> Result<Files> {
-        let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+        let file = self.disk.open(path, false)?;
         let image = image::open(file.clone(), Some(format))?;
-        let data = self.data_file(path, &*image)?.map(|data| RealFile::open(&data, false)).transpose()?;
-        Ok(Files { image: file, data: data.map(|d| Arc::new(d) as Arc<dyn File>) })
+        let data = self.data_file(path, &*image)?.map(|data| self.disk.open(&data, false)).transpose()?;
+        Ok(Files { image: file, data })
     }
 
     fn data_file(&self, path: &Path, image: &dyn Image) -> Result<Option<PathBuf>> {
@@ -122,7 +131,7 @@ impl Opener {
     }
 
     fn locked(&self, path: &Path, locks: &mut Vec<Lock>) -> Result<Arc<dyn File>> {
-        let file: Arc<dyn File> = Arc::new(RealFile::open(path, false)?);
+        let file = self.disk.open(path, false)?;
         if !self.force_share {
             locks.push(Lock::acquire(file.clone(), Access::Read).map_err(reading_needs_locks)?);
         }

@@ -30,7 +30,8 @@ pub(super) fn run(args: &Info, out: &mut Out) -> anyhow::Result<u8> {
     }
     let gate = opening::gate([&args.image], &args.allow);
     // Headers do not change under a running guest, so no lock is needed.
-    let chain = Opener { gate, format: args.format, force_share: true, no_data: true }.open(&args.image)?;
+    let opener = Opener { gate, format: args.format, force_share: true, no_data: true, ..Opener::default() };
+    let chain = opener.open(&args.image)?;
     for layer in chain.layers() {
         out.note(opening::opened(&layer.path, layer.image.format(), false));
     }

@@ -43,7 +43,7 @@ pub(super) fn opened(path: &Path, format: Format, locked: bool) -> String {
 
 fn opener(path: &Path, reading: &Reading, allow: &Allow) -> Opener {
     let gate = gate([path], allow);
-    Opener { gate, format: reading.format, force_share: reading.force_share, no_data: false }
+    Opener { gate, format: reading.format, force_share: reading.force_share, ..Opener::default() }
 }
 
 /// The view a user wrote, of this one image without its backing files.

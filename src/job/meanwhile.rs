@@ -12,7 +12,7 @@ use super::journal::Log;
 use crate::error::{Error, Kind, Result};
 use crate::image;
 use crate::plan::Step;
-use crate::storage::{Disk, RealFile, Stamp};
+use crate::storage::{Disk, Stamp};
 
 /// How long after its last sign of life a job may still have been writing, in seconds.
 const GRACE: i64 = 30;
@@ -26,7 +26,12 @@ pub(super) fn unused(disk: &dyn Disk, log: &Log, journal: &Stamp) -> Result<()> 
     let task = log.task();
     let step = log.to_undo().first().and_then(|i| task.steps.get(*i));
     let written: Vec<&Path> = step.map(Step::writes).unwrap_or_default();
-    let is_written = |path: &Path| written.iter().any(|w| *w == path || task.data_of(w) == Some(path));
+    // A file with two names changes under both.
+    let id = |path: &Path| log.stamp(path).map(|stamp| stamp.id);
+    let is_written = |path: &Path| {
+        let twin = |w: &Path| id(w).is_some() && id(w) == id(path);
+        written.iter().any(|w| *w == path || task.data_of(w) == Some(path) || twin(w))
+    };
     for (path, then) in log.files() {
         let now = match disk.stamp(path) {
             Ok(now) => now,
@@ -34,7 +39,7 @@ pub(super) fn unused(disk: &dyn Disk, log: &Log, journal: &Stamp) -> Result<()> 
             Err(e) if e.kind() == Kind::NotFound && is_written(path) => continue,
             Err(e) => return Err(e),
         };
-        let is_ours = match (mark_of(log, path)?, step) {
+        let is_ours = match (mark_of(disk, log, path)?, step) {
             _ if now == *then => true,
             (Some(marked), _) => marked,
             _ if !is_written(path) => now.is_not_newer(then),
@@ -59,11 +64,11 @@ pub(super) fn unused(disk: &dyn Disk, log: &Log, journal: &Stamp) -> Result<()> 
 
 /// Whether the image at `path`, or the one that it is the data file of, bears the mark; nothing when none
 /// was set.
-fn mark_of(log: &Log, path: &Path) -> Result<Option<bool>> {
+fn mark_of(disk: &dyn Disk, log: &Log, path: &Path) -> Result<Option<bool>> {
     let owner = log.task().files.iter().find(|file| file.data.as_deref() == Some(path));
     let path = owner.map_or(path, |owner| &owner.path);
     match log.opening.marks.iter().find(|mark| mark.path == path) {
-        Some(mark) => image::marked(&RealFile::open(path, false)?, mark.format),
+        Some(mark) => image::marked(&*disk.open(path, false)?, mark.format),
         None => Ok(None),
     }
 }

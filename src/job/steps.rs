@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
 
     /// Opens images without locks: the job holds them all already.
     fn opener(&self) -> Opener {
-        Opener { gate: self.gate.clone(), force_share: true, ..Opener::default() }
+        Opener { gate: self.gate.clone(), force_share: true, disk: self.disk.clone(), ..Opener::default() }
     }
 
     fn wrote(&mut self, written: Written) {

@@ -20,6 +20,7 @@ mod small;
 mod stamp;
 mod sys;
 mod trash;
+mod watched;
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
 pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
+pub use watched::Watched;
 
 use crate::error::Result;
 

@@ -52,8 +52,7 @@ pub(crate) fn fingerprints(dir: &Path) -> BTreeMap<String, u64> {
         let opener = Opener {
             gate: Gate::for_paths([dir]),
             format: recorded_format(&forest, &node.path),
-            force_share: false,
-            no_data: false,
+            ..Opener::default()
         };
         let chain = opener.open(&node.path).unwrap();
         let name = node.path.to_string_lossy().into_owned();

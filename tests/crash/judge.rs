@@ -22,7 +22,7 @@ const MOST_HERDS: u64 = 400;
 /// States of one herd at most, so that there are several.
 const FROM_ONE_HERD: usize = 400;
 
-type Views = BTreeMap<String, u64>;
+pub(crate) type Views = BTreeMap<String, u64>;
 
 /// Takes `act` through at least `wanted` states; gives how many, and how many of them in a recovery.
 pub(crate) fn trial(kind: Kind, act: &Act, wanted: usize, seed: u64) -> (usize, usize) {
@@ -60,7 +60,7 @@ struct Run<'a> {
     seen: std::cell::RefCell<HashSet<u64>>,
 }
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat, HazardKind::ViewChanges];
     Options { accepted, ..Options::default() }
 }

@@ -66,6 +66,8 @@ impl Writer {
         if self.dry {
             return Ok(());
         }
+        // What could not be read may have been taken for damage, or for nothing at all.
+        self.image.watched.was_readable()?;
         let file = self.image.file.clone();
         // Readers take whole sectors and clusters; what is missing at the end is a hole.
         let len = file.len()?;

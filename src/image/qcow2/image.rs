@@ -16,12 +16,14 @@ use crate::image::{
     BackingRef, Bitmap, CheckReport, DataFile, Details, Encryption, Extent, ExtentKind, Files, Format, Image,
     Snapshot, Space, State,
 };
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::{File, Watched, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
     pub(super) file: Arc<dyn File>,
+    /// The same file.
+    pub(super) watched: Arc<Watched>,
     /// The external data file, when there is one and it was given.
     pub(super) data: Option<Arc<dyn File>>,
     data_file: Option<DataFile>,
@@ -38,6 +40,8 @@ impl Qcow2 {
     /// Reads header, extensions and snapshot table; nothing else is touched until asked for.
     pub fn open(files: impl Into<Files>) -> Result<Self> {
         let Files { image: file, data } = files.into();
+        let watched = Arc::new(Watched::new(file));
+        let file: Arc<dyn File> = watched.clone();
         let header = Header::read(&*file)?;
         let extensions = Extensions::read(&*file, &header)?;
         let backing = extensions::backing(&*file, &header, &extensions)?;
@@ -47,6 +51,7 @@ impl Qcow2 {
             raw: header.autoclear & AUTOCLEAR_RAW_DATA != 0,
         });
         Ok(Self {
+            watched,
             data: data.filter(|_| data_file.is_some()),
             data_file,
             l1: L1Cache::default(),
@@ -293,7 +298,9 @@ impl Image for Qcow2 {
     }
 
     fn check(&self) -> Result<CheckReport> {
-        check::check(self)
+        let report = check::check(self)?;
+        self.watched.was_readable()?;
+        Ok(report)
     }
 
     fn space(&self) -> Result<Space> {

@@ -1,0 +1,121 @@
+//! One operation on one herd with every call to the host failing in turn, once and for ever: the failure
+//! is told, nothing is lost, and what was left can be recovered once the host is well again.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use cowherd::chain::Gate;
+use cowherd::error::Kind;
+use cowherd::image::{self, Format, Severity};
+use cowherd::job::{self, Job, Recovery};
+use cowherd::storage::{Disk, RealFile};
+
+use crate::acts::Act;
+use crate::common::{Random, fingerprints, scanned};
+use crate::faulty::{FaultyDisk, Fuse};
+use crate::herds::{self, Kind as Herd};
+use crate::judge::{Views, options};
+use crate::world::World;
+
+/// EIO, ENOSPC, EFBIG.
+const ERRORS: [i32; 3] = [5, 28, 27];
+
+/// Has `wanted` calls of `act` fail, or each of them when that is less; gives how many runs that took.
+pub(crate) fn trial(kind: Herd, act: &Act, wanted: u64, seed: u64) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let mut random = Random::new(seed);
+    // Not every herd is one for every operation.
+    loop {
+        World::default().set_up(&dir);
+        herds::make(&dir, kind, &mut random);
+        if act.plan(&dir).is_some() {
+            break;
+        }
+    }
+    let (world, before) = (World::of(&dir, &HashMap::new()), fingerprints(&dir));
+    let run = |fuse: &Arc<Fuse>| {
+        world.set_up(&dir);
+        let plan = act.plan(&dir).unwrap();
+        let named = plan.views_changed.clone();
+        let disk: Arc<dyn Disk> = Arc::new(FaultyDisk(fuse.clone()));
+        (named, Job::start_on(disk, plan, options()).and_then(Job::wait))
+    };
+    let fuse = Fuse::new(u64::MAX, false, 0);
+    let (named, done) = run(&fuse);
+    done.unwrap_or_else(|e| panic!("{}::{} seed {seed}, undisturbed: {e}", act.name, kind.name()));
+    let (calls, after) = (fuse.calls(), fingerprints(&dir));
+    let judge = Judge { dir: &dir, before: &before, after: &after, named: &named };
+    let mut runs = 0;
+    for i in 0..wanted.min(calls) {
+        let first = if wanted < calls { random.below(calls) } else { i };
+        // A few of them meet one error in one way, all of them meet all.
+        let ways: Vec<(i32, bool)> = match wanted < calls {
+            true => vec![(*random.pick(&ERRORS), random.one_in(2))],
+            false => ERRORS.iter().flat_map(|errno| [(*errno, false), (*errno, true)]).collect(),
+        };
+        for (errno, for_ever) in ways {
+            let what = format!(
+                "{}::{} COWHERD_SEED={seed} call {first} of {calls} fails with {errno}, for ever: {for_ever}",
+                act.name,
+                kind.name()
+            );
+            let fuse = Fuse::new(first, for_ever, errno);
+            let (_, outcome) = run(&fuse);
+            runs += 1;
+            let failed = outcome.is_err();
+            if let Err(e) = outcome {
+                assert!(e.kind() != Kind::Internal, "{what}: {e}");
+                assert!(!e.to_string().is_empty(), "{what}");
+            }
+            judge.is_kept(&format!("{what}, and then"));
+            judge.recovers(&what, failed);
+        }
+    }
+    runs
+}
+
+struct Judge<'a> {
+    dir: &'a Path,
+    before: &'a Views,
+    after: &'a Views,
+    named: &'a [String],
+}
+
+impl Judge<'_> {
+    fn is_kept(&self, what: &str) -> Views {
+        let now = fingerprints(self.dir);
+        let new = |view: &str| {
+            let name = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
+            view.replacen(&name("l1"), &name("new"), 1)
+        };
+        for (view, old) in self.before.iter().filter(|(view, _)| !self.named.contains(view)) {
+            let is = now.get(view).or_else(|| now.get(&new(view)));
+            assert!(is == Some(old), "{what}: {view} changed: {is:?}");
+        }
+        for node in scanned(self.dir).nodes.iter().filter(|node| node.format != Some(Format::Raw)) {
+            let file = Arc::new(RealFile::open(&node.path, false).unwrap());
+            let report = image::open(file, node.format).unwrap().check().unwrap();
+            let bad = report.findings.iter().find(|f| f.severity == Severity::Corruption);
+            assert!(bad.is_none(), "{what}: {}: {bad:?}", node.path.display());
+        }
+        now
+    }
+
+    /// With a host that is well again.
+    fn recovers(&self, what: &str, failed: bool) {
+        job::discard_unbegun(self.dir).unwrap();
+        let folders = [self.dir.to_path_buf()];
+        for left in job::leftovers_below(&folders).unwrap() {
+            assert!(failed, "{what}: it succeeded and left {left:?}");
+            let gate = Gate::for_paths([self.dir]);
+            let done = Job::recover(&left.journal, Recovery::Finish, gate, options()).and_then(Job::wait);
+            done.unwrap_or_else(|e| panic!("{what}: recover: {e}"));
+        }
+        let now = self.is_kept(&format!("{what}, and recovered"));
+        let is = |views: &Views| self.named.iter().all(|name| now.get(name) == views.get(name));
+        assert!(is(self.before) || is(self.after), "{what}: {:?} is neither old nor new", self.named);
+        assert!(job::leftovers_below(&folders).unwrap().is_empty(), "{what}");
+    }
+}
