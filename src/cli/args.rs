@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Snapshot,
+    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Revert, Snapshot,
     SnapshotAction,
 };
 use super::exit::Verb;
@@ -73,6 +73,8 @@ pub(super) enum Command {
     Rename(Rename),
     /// Take one layer out of its chain; what is based on it reads as before
     Delete(Delete),
+    /// Throw the changes of an overlay away: back to the external snapshot
+    Revert(Revert),
     /// Internal snapshots
     Snapshot(Snapshot),
     /// Build a sample herd and open the terminal interface on it

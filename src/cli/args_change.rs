@@ -148,6 +148,15 @@ pub(super) struct Delete {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Revert {
+    /// The overlay whose changes are thrown away
+    #[arg(value_name = "OVERLAY")]
+    pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Resize {
     pub(super) image: PathBuf,
     /// Bytes a guest will see: a number with k, M, G or T; +N and -N mean so much more or less

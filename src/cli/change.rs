@@ -14,6 +14,12 @@ use crate::text::Shown;
 
 /// Shows `plan` and, when it is agreed to, runs it and reports. Gives the exit code.
 pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
+    // Nothing to do is nothing to ask.
+    if plan.steps.is_empty() && plan.forbidden().is_none() && !args.dry_run {
+        let summary = format!("{}: nothing to do", plan.title);
+        finish(&Report { summary, ..Report::default() }, args, out)?;
+        return Ok(exit::DONE);
+    }
     if let Some(report) = carry_out(plan, args, out)? {
         finish(&report, args, out)?;
     }

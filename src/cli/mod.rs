@@ -33,6 +33,7 @@ mod progress;
 mod rebase;
 mod recover;
 mod resize;
+mod revert;
 mod snapshot;
 mod snapshots;
 mod table;
@@ -89,6 +90,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Overlay(args)) => names::overlay(&args, out),
         Some(Command::Rename(args)) => names::rename(&args, out),
         Some(Command::Delete(args)) => delete::run(&args, out),
+        Some(Command::Revert(args)) => revert::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),
         Some(Command::Help(args)) => help::run(&args, out),

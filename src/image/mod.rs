@@ -222,13 +222,15 @@ pub fn marked(file: &dyn File, format: Format) -> Result<Option<bool>> {
 }
 
 /// Empties the active state of the image in `files`, so that all of it reads through to the backing
-/// file, and makes the file as short as that allows. With `dry` nothing is written; what is counted
-/// is exact for QED and an upper bound for qcow2.
-pub fn empty(files: impl Into<Files>, format: Format, dry: bool) -> Result<Written> {
+/// file, and makes the file as short as that allows. Internal snapshots keep what they hold. `reverts`
+/// says that the active state reads something else afterwards, so that what tracks its changes (dirty
+/// bitmaps) goes with it. With `dry` nothing is written; what is counted is exact for QED and an upper
+/// bound for qcow2.
+pub fn empty(files: impl Into<Files>, format: Format, reverts: bool, dry: bool) -> Result<Written> {
     let files = files.into();
     match format {
         Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(files.image.path())),
-        Format::Qcow2 => qcow2::empty(files, dry),
+        Format::Qcow2 => qcow2::empty(files, reverts, dry),
         Format::Qed => qed::empty(files.image, dry),
     }
 }

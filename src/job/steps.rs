@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
             Step::Relink { image, backing, format, of } => {
                 self.relink(image, backing.as_deref(), *format, *of)
             }
-            Step::Compact { image, format } => self.empty(image, *format),
+            Step::Empty { image, format, reverts } => self.empty(image, *format, *reverts),
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
@@ -259,10 +259,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn empty(&mut self, image: &Path, format: Format) -> Result<()> {
+    fn empty(&mut self, image: &Path, format: Format, reverts: bool) -> Result<()> {
         self.progress.enter(Phase::Finishing);
         let file = self.files.get(image)?;
-        let written = image::empty(file, format, false).at(image)?;
+        let written = image::empty(file, format, reverts, false).at(image)?;
         self.wrote(written);
         Ok(())
     }

@@ -267,7 +267,7 @@ impl Commit<'_> {
         if self.trashes_top() {
             draft.trash(self.top_id)?;
         } else if !self.options.keep {
-            draft.empty(&self.top.path, chain.top().image.format())?;
+            draft.empty(&self.top.path, chain.top().image.format(), false)?;
         }
         self.trashed().try_for_each(|(id, _)| draft.trash(id))
     }

@@ -203,9 +203,9 @@ impl<'a> Draft<'a> {
         self.after = self.after.renamed(id, to);
     }
 
-    /// Adds the step that empties an image whose content its base has as well.
-    pub(super) fn empty(&mut self, path: &Path, format: Format) -> Result<()> {
-        self.step_that_only_counts(Step::Compact { image: path.to_path_buf(), format })
+    /// Adds the step that empties an image; unless it `reverts`, its base has the content as well.
+    pub(super) fn empty(&mut self, path: &Path, format: Format, reverts: bool) -> Result<()> {
+        self.step_that_only_counts(Step::Empty { image: path.to_path_buf(), format, reverts })
     }
 
     /// Adds a step that changes one image by itself. What cannot be written is a hazard.
@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
         // QED clusters are moved the same way whether anything is written or not.
         let is_exact = matches!(
             &step,
-            Step::Compact { format: Format::Qed, .. }
+            Step::Empty { format: Format::Qed, .. }
                 | Step::Repair { format: Format::Qed, .. }
                 | Step::Resize { format: Format::Qed, .. }
         );
@@ -235,6 +235,11 @@ impl<'a> Draft<'a> {
         }
         self.plan.steps.push(step);
         Ok(())
+    }
+
+    /// Takes the steps back: they would change nothing.
+    pub(super) fn nothing_to_do(&mut self) {
+        self.plan.steps.clear();
     }
 
     /// Records the virtual size an image will have.

@@ -24,6 +24,7 @@
 //! | `repair` | mending metadata |
 //! | `snapshot` | internal snapshots |
 //! | `resize` | a longer or shorter disk |
+//! | `revert` | an overlay as it was when it was new |
 
 mod commit;
 mod commit_flags;
@@ -42,6 +43,7 @@ mod rehearse;
 mod rename;
 mod repair;
 mod resize;
+mod revert;
 mod rules;
 mod snapshot;
 mod step;
@@ -59,5 +61,6 @@ pub use rehearse::make;
 pub use rename::rename;
 pub use repair::repair;
 pub use resize::resize;
+pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use step::{Copy, CopyMode, Ranges, SnapshotChange, States, Step};

@@ -142,7 +142,7 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
 /// Rehearses a step that changes one image by itself; `None` for a step of another sort.
 pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(Arc<dyn File>, Written)>> {
     let (path, format) = match step {
-        Step::Compact { image, format } | Step::Repair { image, format, .. } => (image, *format),
+        Step::Empty { image, format, .. } | Step::Repair { image, format, .. } => (image, *format),
         Step::Resize { image, format, .. } => (image, *format),
         Step::Snapshot { image, .. } => (image, Format::Qcow2),
         _ => return Ok(None),
@@ -150,7 +150,7 @@ pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(Arc<dyn File
     let files = opener.files(path, format)?;
     let file = files.data.clone().unwrap_or_else(|| files.image.clone());
     let written = match step {
-        Step::Compact { format, .. } => image::empty(files, *format, true)?,
+        Step::Empty { format, reverts, .. } => image::empty(files, *format, *reverts, true)?,
         Step::Snapshot { change, .. } => {
             let mut writer = Writer::open(files, true)?;
             change.request(&mut writer)?;

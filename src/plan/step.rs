@@ -29,13 +29,16 @@ pub enum Step {
         /// The format of the image itself.
         of: Format,
     },
-    /// Drops the clusters that read the same without them, and gives the space back.
-    Compact {
+    /// Drops everything the active state of an image holds, so that it reads through to its backing
+    /// file, and gives the space back. Internal snapshots keep theirs.
+    Empty {
         /// The image.
         #[serde(with = "wire::path")]
         image: PathBuf,
         /// Its format.
         format: Format,
+        /// Whether the active state reads something else afterwards; otherwise its base has it all.
+        reverts: bool,
     },
     /// Takes, applies, deletes or renames an internal snapshot.
     Snapshot {
@@ -117,7 +120,7 @@ impl Step {
         match self {
             Self::Copy(copy) => Some(&copy.into),
             Self::Relink { image, .. }
-            | Self::Compact { image, .. }
+            | Self::Empty { image, .. }
             | Self::Snapshot { image, .. }
             | Self::Repair { image, .. }
             | Self::Resize { image, .. }
@@ -136,7 +139,7 @@ impl Step {
     pub fn changes_view(&self) -> bool {
         match self {
             Self::Copy(copy) => copy.mode == CopyMode::Overwrite,
-            Self::Compact { .. } | Self::Snapshot { .. } | Self::Resize { .. } => true,
+            Self::Empty { .. } | Self::Snapshot { .. } | Self::Resize { .. } => true,
             _ => false,
         }
     }
@@ -146,7 +149,7 @@ impl Step {
     pub fn target(&self) -> Option<(&Path, Format)> {
         match self {
             Self::Copy(copy) => Some((&copy.into, copy.format)),
-            Self::Compact { image, format }
+            Self::Empty { image, format, .. }
             | Self::Repair { image, format, .. }
             | Self::Resize { image, format, .. } => Some((image, *format)),
             Self::Snapshot { image, .. } => Some((image, Format::Qcow2)),
@@ -212,8 +215,11 @@ impl Step {
                 format!("relink {} to {}{format}", name(image), Shown::path(backing))
             }
             Self::Relink { image, backing: None, .. } => format!("let {} stand alone", name(image)),
-            Self::Compact { image, .. } => {
+            Self::Empty { image, reverts: false, .. } => {
                 format!("empty {}: everything in it is in its base now", name(image))
+            }
+            Self::Empty { image, reverts: true, .. } => {
+                format!("empty {}: what it holds and no snapshot has is lost", name(image))
             }
             Self::Snapshot { image, change } => match change {
                 SnapshotChange::Create { name: new } => {

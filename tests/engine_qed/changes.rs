@@ -34,13 +34,13 @@ fn random_changes_read_as_the_model_says_and_cost_what_was_planned() {
             assert_clean(&file, &what);
             assert!(read_all(&file, 7) == model, "{what}: differs");
         }
-        let planned = image::empty(file.clone(), Format::Qed, true).unwrap();
-        assert_eq!(image::empty(file.clone(), Format::Qed, false).unwrap(), planned);
+        let planned = image::empty(file.clone(), Format::Qed, false, true).unwrap();
+        assert_eq!(image::empty(file.clone(), Format::Qed, false, false).unwrap(), planned);
         assert_clean(&file, "emptied");
         let empty = vec![if backed { 7 } else { 0 }; model.len()];
         assert!(read_all(&file, 7) == empty, "seed {seed}: emptied");
         assert_eq!(file.len().unwrap(), cluster_size * (1 + u64::from(table_size)));
-        assert_eq!(image::empty(file, Format::Qed, false).unwrap(), Written::default());
+        assert_eq!(image::empty(file, Format::Qed, false, false).unwrap(), Written::default());
     }
 }
 
@@ -81,7 +81,7 @@ fn a_power_cut_while_emptying_leaves_the_old_image_or_none() {
     change(&file, &mut model, 7, &mut Random::new(5), false);
     let (old, nothing) = (bytes(&file), vec![7; model.len()]);
     let trace = Trace::default();
-    image::empty(Arc::new(Recorder::new(file, trace.clone())), Format::Qed, false).unwrap();
+    image::empty(Arc::new(Recorder::new(file, trace.clone())), Format::Qed, false, false).unwrap();
     power_cuts(&old, &trace.events(), &|crashed, what| {
         let now = read_all(crashed, 7);
         assert!(now == model || now == nothing, "{what}: neither old nor new");

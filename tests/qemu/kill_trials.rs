@@ -73,6 +73,13 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
     ),
     ("overlay", trial(chain, "overlay l3 new", &[], |h| h.has("new") && h.reads("new", "l3"))),
     (
+        "revert",
+        trial(saved_leaf, "revert l3 --accept no-undo", &["l3"], |h| {
+            h.reads("l3", "l2") && h.keeps("l3", "sn0")
+        }),
+    ),
+    ("revert_qed", trial(qed, "revert l3 --accept no-undo", &["l3"], |h| h.reads("l3", "l2"))),
+    (
         "commit_beside_snapshots",
         trial(branches, "commit l2", &["l1", "l2"], |h| h.reads("l1", "l2") && h.based("l3", Some("l1"))),
     ),
@@ -112,6 +119,11 @@ impl Herd<'_> {
         let info = self.lab.img_json(&format!("info --output=json {image}"));
         let full = info["full-backing-filename"].as_str().map(|name| self.lab.dir().join(name));
         full == base.map(|base| self.lab.path(base))
+    }
+
+    /// Whether QEMU reads from an internal snapshot what it did before.
+    fn keeps(&self, image: &str, snapshot: &str) -> bool {
+        self.lab.bytes(image, Some(snapshot)) == self.before[&format!("{image}@{snapshot}")]
     }
 
     /// Whether QEMU reads from `image` what it read from `old`, as far as that reached.

@@ -37,6 +37,7 @@ mod reading;
 mod refuse;
 mod repairing;
 mod terminal;
+mod tidying;
 mod unlocked;
 
 use std::process::ExitCode;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         moving::cases(),
         naming::cases(),
         losses::cases(),
+        tidying::cases(),
         refuse::cases(),
         busy::cases(),
         interrupt::cases(),

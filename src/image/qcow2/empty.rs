@@ -4,10 +4,14 @@ use super::Writer;
 use crate::error::Result;
 use crate::image::{Files, Target, Written};
 
-/// Empties the active state of the image in `files`. With `dry` only counts, at most what it takes: the
-/// second pass, which moves the tables down, cannot be rehearsed before the first is made.
-pub fn empty(files: Files, dry: bool) -> Result<Written> {
+/// Empties the active state of the image in `files`; with `reverts` its bitmaps go too. With `dry` only
+/// counts, at most what it takes: the second pass, which moves the tables down, cannot be rehearsed before
+/// the first is made.
+pub fn empty(files: Files, reverts: bool, dry: bool) -> Result<Written> {
     let mut writer = Writer::open(files.clone(), dry)?;
+    if reverts {
+        writer.content_changes();
+    }
     writer.clear()?;
     writer.leave_room();
     let mut written = Box::new(writer).finish()?;
