@@ -10,8 +10,8 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Changing, Commit, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Revert, Snapshot,
-    SnapshotAction,
+    Changing, Commit, Compact, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Revert,
+    Snapshot, SnapshotAction,
 };
 use super::exit::Verb;
 use super::values::{When, format, repair, size};
@@ -75,6 +75,8 @@ pub(super) enum Command {
     Delete(Delete),
     /// Throw the changes of an overlay away: back to the external snapshot
     Revert(Revert),
+    /// Give what is free in an image back to the host, in place; no view changes
+    Compact(Compact),
     /// Internal snapshots
     Snapshot(Snapshot),
     /// Build a sample herd and open the terminal interface on it

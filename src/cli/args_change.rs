@@ -148,6 +148,13 @@ pub(super) struct Delete {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Compact {
+    pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Revert {
     /// The overlay whose changes are thrown away
     #[arg(value_name = "OVERLAY")]

@@ -12,6 +12,7 @@ mod cat;
 mod change;
 mod check;
 mod commit;
+mod compact;
 mod compare;
 mod create;
 mod delete;
@@ -91,6 +92,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Rename(args)) => names::rename(&args, out),
         Some(Command::Delete(args)) => delete::run(&args, out),
         Some(Command::Revert(args)) => revert::run(&args, out),
+        Some(Command::Compact(args)) => compact::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),
         Some(Command::Help(args)) => help::run(&args, out),

@@ -8,6 +8,7 @@
 //! Everything read from a file is hostile until checked: sizes against the file and a cap before
 //! memory is taken for them, offsets with checked arithmetic.
 
+mod compact;
 mod files;
 mod format;
 mod measure;
@@ -19,6 +20,7 @@ pub mod raw;
 
 use std::sync::Arc;
 
+pub use compact::Compacted;
 pub use files::{DataFile, Files};
 pub use format::{open, probe};
 pub use model::{
@@ -232,6 +234,29 @@ pub fn empty(files: impl Into<Files>, format: Format, reverts: bool, dry: bool) 
         Format::Raw => Err(Error::unsupported("a raw image cannot be emptied").at(files.image.path())),
         Format::Qcow2 => qcow2::empty(files, reverts, dry),
         Format::Qed => qed::empty(files.image, dry),
+    }
+}
+
+/// Gives what is free in the image in `files` back to the host: what lies at its end moves into free
+/// space further down, the file is cut, and holes are punched. No view changes, at any instant. `seen` is
+/// told of bytes that were moved; when it fails, everything stays as it was since the last switch. With
+/// `dry` nothing is written, only counted.
+///
+/// Fails with [`Kind::Usage`] for raw, where nothing is free, and for images that were not closed cleanly
+/// or contradict themselves.
+pub fn compact(
+    files: impl Into<Files>,
+    format: Format,
+    dry: bool,
+    seen: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Compacted> {
+    let files = files.into();
+    match format {
+        Format::Raw => {
+            Err(Error::new(Kind::Usage, "a raw image has nothing to compact").at(files.image.path()))
+        }
+        Format::Qcow2 => qcow2::compact(&files, dry, seen),
+        Format::Qed => qed::compact(files.image, dry),
     }
 }
 

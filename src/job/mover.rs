@@ -111,7 +111,7 @@ impl Pace {
     }
 
     /// Sleeps until the bytes moved so far are due, or until cancelled.
-    fn moved(&mut self, bytes: u64, progress: &Progress) {
+    pub(super) fn moved(&mut self, bytes: u64, progress: &Progress) {
         self.moved += bytes;
         let Some(limit) = self.limit.filter(|l| *l > 0) else { return };
         let due = Duration::from_secs_f64(self.moved as f64 / limit as f64);

@@ -171,6 +171,7 @@ impl<'a> Run<'a> {
                 self.relink(image, backing.as_deref(), *format, *of)
             }
             Step::Empty { image, format, reverts } => self.empty(image, *format, *reverts),
+            Step::Compact { image, format } => self.compact(image, *format),
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
@@ -264,6 +265,22 @@ impl<'a> Run<'a> {
         let file = self.files.get(image)?;
         let written = image::empty(file, format, reverts, false).at(image)?;
         self.wrote(written);
+        Ok(())
+    }
+
+    /// Stops between two copies; what is switched by then stays, and reads the same.
+    fn compact(&mut self, image: &Path, format: Format) -> Result<()> {
+        self.progress.enter(Phase::Copying);
+        let files = self.files.get(image)?;
+        let (progress, pace) = (self.progress, &mut self.pace);
+        let done = image::compact(files, format, false, &mut |bytes| {
+            pace.moved(bytes, progress);
+            match progress.cancelled() {
+                true => Err(Error::new(Kind::Cancelled, "stopped")),
+                false => Ok(()),
+            }
+        })?;
+        self.wrote(done.written);
         Ok(())
     }
 
@@ -388,7 +405,7 @@ pub(super) fn find_in_trash(disk: &dyn Disk, path: &Path, log: &Log) -> Result<P
 fn without_journal(error: Error) -> Error {
     match error.kind() {
         Kind::Cancelled => {
-            Error::new(Kind::Cancelled, format!("{}; rolled back: nothing was changed", error.sentence()))
+            Error::new(Kind::Cancelled, format!("{}; rolled back: every view is as before", error.sentence()))
         }
         _ => error,
     }

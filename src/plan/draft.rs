@@ -8,7 +8,7 @@ use super::{Copy, Flow, HazardKind, Plan, Ranges, Step};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
-use crate::image::Format;
+use crate::image::{Format, Written};
 use crate::storage::{File, MemFile};
 use crate::text::Shown;
 
@@ -218,20 +218,30 @@ impl<'a> Draft<'a> {
                 | Step::Resize { format: Format::Qed, .. }
         );
         match rehearse::alone(&step, &self.opener()) {
-            Ok(Some((file, written))) => {
-                self.meter.wrote(&*file, written)?;
-                self.meter.cost.exact &= is_exact;
-                let id = step.image().and_then(|path| self.after.find(path));
-                if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
-                    node.disk_size =
-                        (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
-                }
-            }
+            Ok(Some((file, written))) => return self.counted(step, &*file, written, is_exact),
             Ok(None) => {}
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
                 self.hazard(HazardKind::Unsupported, e.to_string());
             }
             Err(e) => return Err(e),
+        }
+        self.plan.steps.push(step);
+        Ok(())
+    }
+
+    /// Adds a step that changes one image by itself, of which the cost is known.
+    pub(super) fn counted(
+        &mut self,
+        step: Step,
+        file: &dyn File,
+        written: Written,
+        is_exact: bool,
+    ) -> Result<()> {
+        self.meter.wrote(file, written)?;
+        self.meter.cost.exact &= is_exact;
+        let id = step.image().and_then(|path| self.after.find(path));
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            node.disk_size = (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
         }
         self.plan.steps.push(step);
         Ok(())

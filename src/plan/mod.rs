@@ -23,11 +23,13 @@
 //! | `delete` | taking one layer out of its chain |
 //! | `repair` | mending metadata |
 //! | `snapshot` | internal snapshots |
+//! | `compact` | free space back to the host |
 //! | `resize` | a longer or shorter disk |
 //! | `revert` | an overlay as it was when it was new |
 
 mod commit;
 mod commit_flags;
+mod compact;
 mod delete;
 mod differs;
 mod draft;
@@ -50,6 +52,7 @@ mod step;
 mod unprotected;
 
 pub use commit::{CommitOptions, commit};
+pub use compact::compact;
 pub use delete::{DeleteOptions, delete};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};

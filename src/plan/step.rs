@@ -40,6 +40,15 @@ pub enum Step {
         /// Whether the active state reads something else afterwards; otherwise its base has it all.
         reverts: bool,
     },
+    /// Moves what lies at the end of the file into free space further down, cuts the file, and gives
+    /// what is free back to the file system.
+    Compact {
+        /// The image.
+        #[serde(with = "wire::path")]
+        image: PathBuf,
+        /// Its format.
+        format: Format,
+    },
     /// Takes, applies, deletes or renames an internal snapshot.
     Snapshot {
         /// The image, a qcow2.
@@ -121,6 +130,7 @@ impl Step {
             Self::Copy(copy) => Some(&copy.into),
             Self::Relink { image, .. }
             | Self::Empty { image, .. }
+            | Self::Compact { image, .. }
             | Self::Snapshot { image, .. }
             | Self::Repair { image, .. }
             | Self::Resize { image, .. }
@@ -150,6 +160,7 @@ impl Step {
         match self {
             Self::Copy(copy) => Some((&copy.into, copy.format)),
             Self::Empty { image, format, .. }
+            | Self::Compact { image, format }
             | Self::Repair { image, format, .. }
             | Self::Resize { image, format, .. } => Some((image, *format)),
             Self::Snapshot { image, .. } => Some((image, Format::Qcow2)),
@@ -221,6 +232,7 @@ impl Step {
             Self::Empty { image, reverts: true, .. } => {
                 format!("empty {}: what it holds and no snapshot has is lost", name(image))
             }
+            Self::Compact { image, .. } => format!("give what is free in {} back to the host", name(image)),
             Self::Snapshot { image, change } => match change {
                 SnapshotChange::Create { name: new } => {
                     format!("snapshot {} as {}", name(image), Shown::new(new))

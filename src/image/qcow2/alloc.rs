@@ -20,12 +20,14 @@ pub(super) struct Alloc {
     real: Option<Counts>,
     cluster_bits: u32,
     next: u64,
+    /// Runs set aside for tables of just this length, in order of place: first cluster and how many.
+    reserved: Vec<(u64, u64)>,
 }
 
 impl Alloc {
     /// Starts behind the header.
     pub(super) fn new(header: &Header, old: Refcounts, real: Option<Counts>) -> Self {
-        Self { old, real, cluster_bits: header.cluster_bits, next: 1 }
+        Self { old, real, cluster_bits: header.cluster_bits, next: 1, reserved: Vec::new() }
     }
 
     /// One to `want` clusters in a row: first cluster and how many.
@@ -35,7 +37,33 @@ impl Alloc {
 
     /// Exactly `count` clusters in a row.
     pub(super) fn exact(&mut self, count: u64) -> Result<u64> {
+        if let Some(at) = self.reserved.iter().position(|(_, len)| *len == count) {
+            return Ok(self.reserved.remove(at).0);
+        }
         Ok(self.take(count, count)?.0)
+    }
+
+    /// The next free clusters, however few they are, `want` of them at most: for what may lie scattered.
+    pub(super) fn scattered(&mut self, want: u64) -> Result<(u64, u64)> {
+        self.take(1, want)
+    }
+
+    /// Sets `count` clusters in a row aside for one call of [`exact`](Self::exact), behind those set
+    /// aside before; where they end, unless that is beyond `below`.
+    pub(super) fn reserve(&mut self, count: u64, below: u64) -> Result<Option<u64>> {
+        let (mut start, mut len) = (self.reserved.last().map_or(self.next, |(at, len)| at + len), 0);
+        while len < count {
+            if start + count > below {
+                return Ok(None);
+            }
+            if self.is_free(start + len)? {
+                len += 1;
+            } else {
+                (start, len) = (start + len + 1, 0);
+            }
+        }
+        self.reserved.push((start, count));
+        Ok(Some(start + count))
     }
 
     /// The refcounts as they are on disk.
@@ -71,6 +99,12 @@ impl Alloc {
     }
 
     fn is_free(&mut self, cluster: u64) -> Result<bool> {
+        let before = self.reserved.partition_point(|(at, _)| *at <= cluster);
+        if let Some((at, len)) = before.checked_sub(1).and_then(|i| self.reserved.get(i))
+            && cluster < at + len
+        {
+            return Ok(false);
+        }
         let real = self.real.as_ref().map_or(0, |counts| counts.get(cluster));
         Ok(real == 0 && (cluster >= self.old.coverage() || self.old.get(cluster)? == 0))
     }

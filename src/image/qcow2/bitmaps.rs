@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::super::Bitmap as Shown;
+use super::entry::OFFSET_MASK;
 use super::extensions::BITMAPS;
 use super::header::AUTOCLEAR_BITMAPS;
 use super::image::Qcow2;
@@ -10,7 +11,7 @@ use super::tables::read_words;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::storage::read_exact_or_zero;
-use crate::units::align_up;
+use crate::units::{align_up, div_up};
 
 const MAX_BITMAPS: u32 = 65535;
 const MAX_DIRECTORY: u64 = 64 << 20;
@@ -40,6 +41,8 @@ pub(super) struct Bitmaps {
 pub(super) struct Bitmap {
     /// Offset and length in bytes of its table.
     pub(super) table: (u64, u64),
+    /// Where its entry begins in the directory.
+    entry_at: usize,
 }
 
 /// Reads the bitmap directory; empty when the image has none. Whoever writes without knowing bitmaps
@@ -81,7 +84,7 @@ pub(super) fn read(image: &Qcow2) -> Result<Bitmaps> {
         {
             return Err(bad());
         }
-        list.push(Bitmap { table: (table, bytes) });
+        list.push(Bitmap { table: (table, bytes), entry_at: at });
         if shown.len() < MAX_LISTED {
             shown.push(Shown {
                 name: String::from_utf8_lossy(name).into_owned(),
@@ -110,7 +113,7 @@ impl Bitmap {
             let words = PIECE.min(data.end.min(end).saturating_sub(at)).div_ceil(8);
             for entry in read_words(&*image.file, at, words as usize)? {
                 // Bits 9 to 55 are the offset; bit 0 alone means all ones or all zeros.
-                match entry & 0x00ff_ffff_ffff_fe00 {
+                match entry & OFFSET_MASK {
                     0 => {}
                     offset => visit(offset)?,
                 }
@@ -137,6 +140,40 @@ impl Writer {
             self.drop_range(bitmap.table.0, bitmap.table.1)?;
         }
         self.drop_range(bitmaps.directory.0, bitmaps.directory.1)
+    }
+}
+
+impl Writer {
+    /// Writes the directory and all tables anew; data clusters lie where `place` says.
+    pub(super) fn move_bitmaps(&mut self, place: impl Fn(u64) -> u64) -> Result<()> {
+        let bitmaps = read(&self.image)?;
+        let (offset, size) = bitmaps.directory;
+        if bitmaps.list.is_empty() {
+            return Ok(());
+        }
+        let mut directory = vec![0; size as usize];
+        read_exact_or_zero(&*self.image.file, offset, &mut directory)?;
+        for bitmap in &bitmaps.list {
+            let (table, bytes) = bitmap.table;
+            if bytes == 0 {
+                continue;
+            }
+            let mut words = read_words(&*self.image.file, table, (bytes / 8) as usize)?;
+            for word in words.iter_mut().filter(|word| **word & OFFSET_MASK != 0) {
+                *word = *word & !OFFSET_MASK | place(*word & OFFSET_MASK);
+            }
+            self.drop_range(table, bytes)?;
+            let at = self.write_table(&words)?;
+            let entry = directory.get_mut(bitmap.entry_at..bitmap.entry_at + 8);
+            entry
+                .ok_or_else(|| Error::corrupt("bitmap directory entry does not fit"))?
+                .copy_from_slice(&at.to_be_bytes());
+        }
+        self.drop_range(offset, size)?;
+        let at = self.take(div_up(size, self.cluster_size()), 1)?;
+        self.put(at, &directory)?;
+        self.bitmaps_at = Some(at << self.header.cluster_bits);
+        Ok(())
     }
 }
 

@@ -97,6 +97,24 @@ impl Extensions {
         true
     }
 
+    /// The same list with another place of the bitmap directory.
+    pub(super) fn with_bitmaps_at(&self, offset: u64) -> Self {
+        let mut list = self.clone();
+        let place = list.0.iter_mut().find(|e| e.kind == BITMAPS).and_then(|e| e.data.get_mut(16..24));
+        if let Some(place) = place {
+            place.copy_from_slice(&offset.to_be_bytes());
+        }
+        list
+    }
+
+    /// Whether the place of the bitmap directory can change with sector 0.
+    pub(super) fn can_move_bitmaps(&self, header: &Header) -> bool {
+        let other = u64::from_be_bytes(
+            self.get(BITMAPS).and_then(|data| data.get(16..24)?.first_chunk().copied()).unwrap_or([0; 8]),
+        );
+        self.with_bitmaps_at(!other).put(header, self, &mut [0; SECTOR])
+    }
+
     /// The same list without `kind`.
     pub(super) fn without(&self, kind: u32) -> Self {
         Self(self.0.iter().filter(|e| e.kind != kind).cloned().collect())

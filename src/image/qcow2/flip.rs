@@ -4,7 +4,7 @@ use super::extensions::BITMAPS;
 use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use super::tables::to_be_bytes;
 use super::writer::Writer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::read_exact_or_zero;
 use crate::units::{align_up, div_up};
 
@@ -55,6 +55,11 @@ impl Writer {
         if self.image.header.autoclear & !header.autoclear & AUTOCLEAR_BITMAPS != 0 {
             // Without the bit the extension means nothing, so it may stay where it cannot go.
             self.image.extensions.without(BITMAPS).put(header, &self.image.extensions, &mut sector);
+        }
+        if let Some(offset) = self.bitmaps_at
+            && !self.image.extensions.with_bitmaps_at(offset).put(header, &self.image.extensions, &mut sector)
+        {
+            return Err(Error::unsupported("the bitmaps extension lies beyond the first sector"));
         }
         header.store(&sector)
     }

@@ -33,6 +33,8 @@
 //! | `repair` | refcounts from references |
 //! | `relink` | a new backing file in one sector |
 //! | `empty` | giving up everything the active state holds |
+//! | `compact` | free space back to the host: rounds, and what they cost |
+//! | `compact_map`, `compact_round` | how far down the end can come; getting it there |
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
 
@@ -40,6 +42,9 @@ mod alloc;
 mod bitmaps;
 mod check;
 mod chunk;
+mod compact;
+mod compact_map;
+mod compact_round;
 mod compression;
 mod counts;
 mod create;
@@ -73,6 +78,7 @@ mod visits;
 mod walk;
 mod writer;
 
+pub use compact::compact;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
 pub use image::Qcow2;

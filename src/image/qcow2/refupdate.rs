@@ -41,6 +41,28 @@ impl RefUpdate {
         self.changed.is_empty()
     }
 
+    /// Blocks that are kept in memory.
+    pub(super) fn in_hand(&self) -> u64 {
+        self.changed.len() as u64
+    }
+
+    /// Moves all references of one cluster to another, which has none.
+    pub(super) fn shift(&mut self, alloc: &mut Alloc, from: u64, to: u64) -> Result<()> {
+        let count = i64::try_from(alloc.old().get(from)?).unwrap_or(i64::MAX);
+        self.add(alloc, from, 1, -count)?;
+        self.add(alloc, to, 1, count)
+    }
+
+    /// Takes the blocks that lie at or behind `cluster` in hand, so that they are placed anew.
+    pub(super) fn touch_behind(&mut self, alloc: &mut Alloc, cluster: u64) -> Result<()> {
+        for index in 0..alloc.old().table.len() as u64 {
+            if alloc.old().block_offset(index)?.is_some_and(|at| at >> self.header.cluster_bits >= cluster) {
+                self.add(alloc, index * self.header.block_entries(), 1, 0)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds `by` (may be negative) to the refcounts of `count` clusters from `cluster`.
     pub(super) fn add(&mut self, alloc: &mut Alloc, cluster: u64, count: u64, by: i64) -> Result<()> {
         let entries = self.header.block_entries();

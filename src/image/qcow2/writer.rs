@@ -44,6 +44,8 @@ pub struct Writer {
     pub(super) tidy: bool,
     pub(super) leaves_room: bool,
     pub(super) content_changes: bool,
+    /// Where the bitmap directory will lie, when it moves.
+    pub(super) bitmaps_at: Option<u64>,
     pub(super) dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
     pub(super) old_len: Option<u64>,
@@ -105,6 +107,7 @@ impl Writer {
             tidy: false,
             leaves_room: false,
             content_changes: false,
+            bitmaps_at: None,
             old_len: Some(image.file.len()?),
             header,
             image,

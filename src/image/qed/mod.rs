@@ -13,6 +13,7 @@
 //! | `writer` | a change in the making: data and tables in free space |
 //! | `commit` | making it true: one flip of sector 0 |
 //! | `empty` | giving up everything an image holds |
+//! | `compact` | closing the holes that nothing refers to |
 //! | `alloc` | the writer's free space |
 //! | `layout` | which clusters move where, so that no hole is left |
 //! | `tidy` | moving them |
@@ -26,6 +27,7 @@
 mod alloc;
 mod check;
 mod commit;
+mod compact;
 mod create;
 mod empty;
 mod header;
@@ -49,6 +51,7 @@ use crate::units::{Guest, Host};
 use header::Header;
 use tables::{Cache, Entry};
 
+pub use compact::compact;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
 pub use mark::{mark, marked};
