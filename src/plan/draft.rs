@@ -237,6 +237,10 @@ impl<'a> Draft<'a> {
         written: Written,
         is_exact: bool,
     ) -> Result<()> {
+        if matches!(step, Step::Compact { .. }) {
+            // What moves within a file is read there.
+            self.meter.cost.read_bytes += written.data_bytes;
+        }
         self.meter.wrote(file, written)?;
         self.meter.cost.exact &= is_exact;
         let id = step.image().and_then(|path| self.after.find(path));

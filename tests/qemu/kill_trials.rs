@@ -4,6 +4,8 @@ use crate::OnLab;
 use crate::lab::{Lab, Views};
 
 const MIB: u64 = 1 << 20;
+/// Length of a file that is longer than it needs to be.
+const HOLEY: u64 = 8 * MIB;
 
 /// A herd as it is now, and its views as they were.
 pub(crate) struct Herd<'a> {
@@ -79,6 +81,8 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
         }),
     ),
     ("revert_qed", trial(qed, "revert l3 --accept no-undo", &["l3"], |h| h.reads("l3", "l2"))),
+    ("compact", trial(holey, "compact l3", &[], |h| h.shorter("l3"))),
+    ("compact_qed", trial(holey_qed, "compact l3", &[], |h| h.shorter("l3"))),
     (
         "commit_beside_snapshots",
         trial(branches, "commit l2", &["l1", "l2"], |h| h.reads("l1", "l2") && h.based("l3", Some("l1"))),
@@ -121,6 +125,11 @@ impl Herd<'_> {
         full == base.map(|base| self.lab.path(base))
     }
 
+    /// Whether a file that was made too long is not any more.
+    fn shorter(&self, image: &str) -> bool {
+        self.lab.path(image).metadata().unwrap().len() < HOLEY
+    }
+
     /// Whether QEMU reads from an internal snapshot what it did before.
     fn keeps(&self, image: &str, snapshot: &str) -> bool {
         self.lab.bytes(image, Some(snapshot)) == self.before[&format!("{image}@{snapshot}")]
@@ -151,6 +160,25 @@ fn saved_leaf(lab: &Lab) {
     chain(lab);
     lab.img("snapshot -c sn0 l3");
     lab.scribble("l3", "qcow2", MIB, 20, 3);
+}
+
+/// And snapshots in the last one that are gone again, with most of what is in it.
+fn holey(lab: &Lab) {
+    chain(lab);
+    lab.img("create -q -f qcow2 -o cluster_size=4k -b l2 -F qcow2 l3");
+    lab.scribble("l3", "qcow2", MIB, 60, 8);
+    lab.img("snapshot -c sn0 l3");
+    lab.scribble("l3", "qcow2", MIB, 61, 6);
+    lab.img("snapshot -c sn1 l3");
+    lab.scribble("l3", "qcow2", MIB, 62, 4);
+    lab.img("snapshot -d sn0 l3");
+    lab.io("l3", "qcow2", &["discard -q 0 512k".to_owned()]);
+    std::fs::OpenOptions::new().write(true).open(lab.path("l3")).unwrap().set_len(HOLEY).unwrap();
+}
+
+fn holey_qed(lab: &Lab) {
+    qed(lab);
+    std::fs::OpenOptions::new().write(true).open(lab.path("l3")).unwrap().set_len(HOLEY).unwrap();
 }
 
 /// And side <- on l1, with snapshots, of which each reads something else through it.

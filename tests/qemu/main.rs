@@ -10,6 +10,7 @@ mod busy;
 mod changing;
 mod checking;
 mod commit;
+mod compacting;
 mod creating;
 mod damage;
 mod data_file;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         moving::cases(),
         naming::cases(),
         losses::cases(),
+        compacting::cases(),
         tidying::cases(),
         refuse::cases(),
         busy::cases(),
