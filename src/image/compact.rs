@@ -28,12 +28,4 @@ impl Compacted {
         self.changes |= bytes > 0 || cut.is_some();
         self.written.freed_bytes += bytes + cut.unwrap_or(0);
     }
-
-    /// More rounds may follow, which gain so many bytes together.
-    pub(super) fn at_most(&mut self, gain: u64, at_once: u64) {
-        self.exact = false;
-        self.written.data_bytes += gain;
-        self.written.meta_bytes += gain;
-        self.written.extra_bytes += gain.min(at_once);
-    }
 }

@@ -34,7 +34,7 @@ pub fn compact(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
     let file = files.image.clone();
     match image::compact(files, format, true, &mut |_| Ok(())) {
         Ok(would) if !would.changes => {
-            return draft.finish(format!("compact {name}"), undo, Vec::new());
+            return draft.finish(format!("compact {name}: nothing in it is free"), undo, Vec::new());
         }
         Ok(would) => draft.counted(step, &*file, would.written, would.exact)?,
         Err(e) if e.kind() == Kind::Corrupt => draft.hazard(HazardKind::Broken, e.to_string()),

@@ -97,9 +97,32 @@ fn rehearse(files: &Files, image: &Qcow2, most: u64, mut done: Compacted) -> Res
     let swept = sweep(file, end, bits, true, refs)?;
     done.swept(swept, cut(file, end << bits, true)?);
     if map.may_go_on(end, free, most) {
-        done.at_most(free << bits, most << bits);
+        bound(&map, end, free, most, file, bits, &mut done)?;
     }
     Ok(done)
+}
+
+/// Rounds that may follow, on a file with this end and so many free clusters in front of it: each gains a
+/// least number of clusters, writes at most all metadata, and moves at most all that is stored.
+fn bound(
+    map: &Map,
+    end: u64,
+    free: u64,
+    most: u64,
+    file: &dyn File,
+    bits: u32,
+    done: &mut Compacted,
+) -> Result<()> {
+    let rounds = free / map.least_gain(end - free.min(end), most);
+    let gain = free << bits;
+    // Holes stay holes; a file system may store a little more around each piece of data.
+    let stored = if 1 << bits < BLOCK { u64::MAX } else { file.disk_size()?.saturating_mul(2) };
+    let tables = map.metadata(end) << bits;
+    done.exact = false;
+    done.written.data_bytes += gain.min(stored.saturating_mul(rounds));
+    done.written.meta_bytes += gain.min(tables.saturating_mul(rounds));
+    done.written.extra_bytes += gain.min(most << bits).min(stored).saturating_add(tables.min(gain));
+    Ok(())
 }
 
 /// What leaks is not free before it is repaired, so nothing is known but what there is to gain.
@@ -107,7 +130,7 @@ fn leaky(image: &Qcow2, leaks: u64, mut done: Compacted) -> Result<Compacted> {
     let map = Map::of(image)?;
     let bits = image.header.cluster_bits;
     let free = (map.end + leaks).saturating_sub(map.used);
-    done.at_most(free << bits, MOST << bits);
+    bound(&map, map.end, free, MOST, &*image.file, bits, &mut done)?;
     let mut refcounts = Refcounts::open(&image.file, &image.header)?;
     let swept = sweep(&*image.file, map.end, bits, true, |cluster| Ok(refcounts.get(cluster)? == 0))?;
     done.swept(swept, cut(&*image.file, map.end << bits, true)?);

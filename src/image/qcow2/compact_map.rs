@@ -227,7 +227,21 @@ impl Map {
     /// Whether it is worth the tables that are written: else the next time would always find a little
     /// to do.
     fn is_worth_it(&self, gain: u64, meta: u64, most: u64) -> bool {
-        gain > meta && gain >= (self.end / 256).min(most / 2)
+        gain > meta && gain >= Self::threshold(self.end, most)
+    }
+
+    fn threshold(end: u64, most: u64) -> u64 {
+        (end / 256).min(most / 2)
+    }
+
+    /// Clusters that a round gains at least, as long as the end does not come further down than this.
+    pub(super) fn least_gain(&self, end: u64, most: u64) -> u64 {
+        Self::threshold(end, most).max(self.fixed + 1)
+    }
+
+    /// Clusters of metadata that a round can write at most.
+    pub(super) fn metadata(&self, end: u64) -> u64 {
+        self.tables.iter().sum::<u64>() + self.fixed + self.blocks(end)
     }
 
     /// Whether another round could follow when the file has this end and so many free clusters in front
