@@ -69,7 +69,8 @@ fn compacts(make: OnLab, image: &str, shorter: bool) {
     // QEMU need not write the last cluster in full.
     assert!(file().len() <= len.next_multiple_of(2 * MIB), "{len} became {}", file().len());
     assert!(!shorter || file().len() < len, "{len} became {}", file().len());
-    assert!(file().blocks() <= disk, "{disk} blocks became {}", file().blocks());
+    // The file system takes blocks of its own, to say where the pieces are.
+    assert!(file().blocks() <= disk + 64, "{disk} blocks became {}", file().blocks());
     println!("{image}: {len} became {}, {disk} blocks became {}", file().len(), file().blocks());
     let files = lab.files();
     let again = lab.run(&format!("compact {image}")).expect(0);
