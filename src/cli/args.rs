@@ -10,8 +10,8 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Changing, Commit, Compact, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize, Revert,
-    Snapshot, SnapshotAction,
+    Agreeing, Changing, Commit, Compact, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize,
+    Revert, Snapshot, SnapshotAction, Trash, TrashAction,
 };
 use super::exit::Verb;
 use super::values::{When, format, repair, size};
@@ -79,6 +79,8 @@ pub(super) enum Command {
     Compact(Compact),
     /// Internal snapshots
     Snapshot(Snapshot),
+    /// What operations moved to the trash: list it, bring it back, delete it for good
+    Trash(Trash),
     /// Build a sample herd and open the terminal interface on it
     Demo(Demo),
     /// Explain a command or a topic: hazards, exit-codes

@@ -190,6 +190,57 @@ pub(super) struct Recover {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Trash {
+    #[command(subcommand)]
+    pub(super) action: TrashAction,
+}
+
+/// What can be done with files in the trash.
+#[derive(Debug, Subcommand)]
+pub(super) enum TrashAction {
+    /// List what is in the trash, and whether it can be brought back
+    List {
+        /// A folder with everything below, or one file; the current folder by default
+        path: Option<PathBuf>,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        allow: Allow,
+    },
+    /// Put a file back where it was, as long as what it reads through is unchanged
+    Restore {
+        /// The path it had, or the one it has in the trash
+        path: Option<PathBuf>,
+        #[command(flatten)]
+        agreeing: Agreeing,
+        #[command(flatten)]
+        allow: Allow,
+    },
+    /// Delete what is in the trash, for good
+    Empty {
+        /// A folder with everything below, or one file; the current folder by default
+        path: Option<PathBuf>,
+        #[command(flatten)]
+        agreeing: Agreeing,
+    },
+}
+
+/// How what touches no image is agreed to.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Agreeing {
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(super) yes: bool,
+    /// One JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Snapshot {
     #[command(subcommand)]
     pub(super) action: SnapshotAction,

@@ -38,6 +38,7 @@ mod revert;
 mod snapshot;
 mod snapshots;
 mod table;
+mod trash;
 mod tree;
 mod values;
 
@@ -94,6 +95,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Revert(args)) => revert::run(&args, out),
         Some(Command::Compact(args)) => compact::run(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
+        Some(Command::Trash(args)) => trash::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),
         Some(Command::Help(args)) => help::run(&args, out),
     }

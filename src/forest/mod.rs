@@ -19,6 +19,7 @@ mod model;
 mod probe;
 mod scan;
 mod text;
+mod trash;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub use json::to_json;
 pub use model::{Backing, DataRef, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 pub use scan::scan;
 pub use text::text;
+pub use trash::{restorable, trashed};
 
 use crate::chain::Gate;
 use crate::error::Result;

@@ -16,6 +16,7 @@
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
+//! | `trash` | what is noted of a file there; bringing it back, emptying it |
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod files;
@@ -29,6 +30,7 @@ mod recover;
 mod run;
 mod steps;
 mod task;
+mod trash;
 mod undo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +41,7 @@ use std::thread::JoinHandle;
 pub use leftover::{Leftover, leftovers, leftovers_below, none_in_the_way};
 pub use progress::{Phase, Progress, Snapshot};
 pub use recover::{Recovery, discard_unbegun};
+pub use trash::{empty_trash, restore};
 
 use self::task::Task;
 use crate::chain::Gate;

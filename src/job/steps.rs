@@ -9,6 +9,7 @@ use super::files::Files;
 use super::journal::{Done, Journal, Log, Now};
 use super::mover::{Mover, Pace};
 use super::task::Task;
+use super::trash::note;
 use super::undo::{possible, resumable, rolled_back};
 use super::{Options, Phase, Progress, Report, marks};
 use crate::chain::{Gate, Opener};
@@ -358,12 +359,8 @@ impl<'a> Run<'a> {
         let to = match (&self.journal, is_gone) {
             (Some(journal), true) => find_in_trash(&*self.disk, file, journal.log())?,
             _ => {
-                let note = serde_json::json!({
-                    "original": file,
-                    "operation": self.task.operation,
-                    "why": self.task.title,
-                });
-                trash(&*self.disk, file, &format!("{note:#}\n"))?
+                let note = note(self.task, file, &*self.disk, &self.opener())?;
+                trash(&*self.disk, file, &note.text()?)?
             }
         };
         self.report.trashed.push((file.to_path_buf(), to.clone()));

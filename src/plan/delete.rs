@@ -89,7 +89,7 @@ pub fn delete(forest: &Forest, image: &Path, options: &DeleteOptions) -> Result<
     draft.trash(id)?;
     draft.views_lost(node);
     let name = Shown::new(&node.name()).into_string();
-    let undo = format!("{name} lies in .cowherd-trash, for as long as what it is based on does not change");
+    let undo = format!("cowherd trash restore {name}, for as long as what it is based on does not change");
     draft.finish(format!("delete {name}"), undo, qemu_img(forest, node, base))
 }
 

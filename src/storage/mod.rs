@@ -20,6 +20,8 @@ mod small;
 mod stamp;
 mod sys;
 mod trash;
+mod trash_list;
+mod trash_note;
 mod watched;
 
 use std::os::fd::BorrowedFd;
@@ -37,6 +39,8 @@ pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
 pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
+pub use trash_list::{Trashed, discard, discard_notes, trash_contents, trash_folders, untrash};
+pub use trash_note::{Below, Note};
 pub use watched::Watched;
 
 use crate::error::Result;
