@@ -131,6 +131,46 @@ fn it_comes_to_an_end() {
     }
 }
 
+/// Whatever the tables say: it is refused, or done and sound.
+#[test]
+fn damage_is_refused_or_survived() {
+    let (mut refused, mut done) = (0, 0);
+    for seed in 1000..=1600u64 {
+        let mut random = Random::new(seed);
+        let (file, _) = lived(&mut Random::new(1000 + seed % 12));
+        let unit = image::open(file.clone(), None).unwrap().cluster_size();
+        let clusters = file.len().unwrap() / unit;
+        for _ in 0..1 + random.below(8) {
+            // Words of tables, mostly; now and then a byte of the header.
+            let word = match random.below(4) {
+                0 => random.next(),
+                1 => random.below(clusters + 3) * unit,
+                2 => random.below(clusters) * unit | 1 << 63,
+                _ => 0,
+            };
+            let at = random.below(clusters) * unit + random.below(20) * 8;
+            file.write_at(at.max(24), &word.to_be_bytes()).unwrap();
+        }
+        let what = format!("seed {seed}");
+        let run = |dry| image::compact(file.clone(), Format::Qcow2, dry, &mut |_| Ok(()));
+        let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(true)))
+            .unwrap_or_else(|_| panic!("{what}: planning"));
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(false)))
+            .unwrap_or_else(|_| panic!("{what}: panicked"))
+        {
+            Ok(_) => {
+                assert!(planned.is_ok(), "{what}: {planned:?}");
+                let report = image::open(file.clone(), Some(Format::Qcow2)).unwrap().check().unwrap();
+                assert_eq!((report.leaks, report.corruptions), (0, 0), "{what}: {:#?}", report.findings);
+                done += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    println!("{done} done, {refused} refused");
+    assert!(done > 50 && refused > 50, "{done} done, {refused} refused");
+}
+
 /// Leaks are free space too.
 #[test]
 fn leaks_go_as_well() {

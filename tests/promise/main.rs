@@ -19,8 +19,8 @@ use cowherd::forest::{Forest, Node, NodeId};
 use cowherd::image::State;
 use cowherd::job::{Job, Options};
 use cowherd::plan::{
-    CommitOptions, CopyMode, DeleteOptions, HazardKind, Plan, RebaseOptions, Step, commit, delete, pull,
-    rebase,
+    CommitOptions, CopyMode, DeleteOptions, HazardKind, Plan, RebaseOptions, Step, commit, compact, delete,
+    pull, rebase, revert,
 };
 use cowherd::units::Guest;
 
@@ -46,6 +46,8 @@ enum Act {
     Pull { image: PathBuf, base: Option<PathBuf> },
     Rebase { image: PathBuf, base: Option<PathBuf> },
     Delete { image: PathBuf, no_protect: bool },
+    Revert { image: PathBuf, base: PathBuf },
+    Compact { image: PathBuf },
 }
 
 impl fmt::Display for Act {
@@ -64,6 +66,8 @@ impl fmt::Display for Act {
             Self::Delete { image, no_protect } => {
                 write!(f, "delete {} (no protection {no_protect})", name(image))
             }
+            Self::Revert { image, .. } => write!(f, "revert {}", name(image)),
+            Self::Compact { image } => write!(f, "compact {}", name(image)),
         }
     }
 }
@@ -83,7 +87,7 @@ impl Act {
         }
         let id = *random.pick(&tops);
         let (image, below) = (path(id), forest.ancestors(id));
-        Some(match random.below(8) {
+        Some(match random.below(11) {
             0..4 => {
                 let base = path(*random.pick(&below));
                 let (remove, keep) = (random.one_in(4), random.one_in(4));
@@ -102,6 +106,8 @@ impl Act {
                 let others: Vec<_> = others.map(|id| Some(path(id))).chain([None]).collect();
                 Self::Rebase { image, base: random.pick(&others).clone() }
             }
+            7 | 8 => Self::Compact { image },
+            9 => Self::Revert { image, base: path(below[0]) },
             _ => Self::Delete { image, no_protect: random.one_in(4) },
         })
     }
@@ -138,6 +144,8 @@ impl Act {
             Self::Delete { image, no_protect } => {
                 delete(forest, image, &DeleteOptions { no_protect: *no_protect, gate: gate.clone() })
             }
+            Self::Revert { image, .. } => revert(forest, image, gate.clone()),
+            Self::Compact { image } => compact(forest, image, gate.clone()),
         }
     }
 }
@@ -192,6 +200,10 @@ fn operations_on_random_herds_keep_every_view() {
                 expected.resize(expected.len().max(top.len()), 0);
                 expected[..top.len()].copy_from_slice(&top);
                 assert!(content(&dir, base) == expected, "{what}: the base is not what was committed");
+            } else if let Act::Revert { image, base } = &act {
+                let mut expected = content(&dir, base);
+                expected.resize(forest.get(forest.find(image).unwrap()).unwrap().virtual_size as usize, 0);
+                assert!(content(&dir, image) == expected, "{what}: the overlay is not what it is based on");
             } else if !act.no_protect() {
                 assert!(changed.iter().all(|c| !Path::new(c).exists()), "{what}: {changed:?} are named");
             }
