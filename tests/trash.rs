@@ -174,6 +174,27 @@ fn no_note_leads_anywhere_else() {
 }
 
 #[test]
+fn names_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let herd = Herd::new();
+    let name = std::ffi::OsStr::from_bytes(b"odd\xff.qcow2");
+    std::fs::rename(herd.path.join("Snap-4.qcow2"), herd.path.join(name)).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let done =
+            command.current_dir(&herd.path).args(args).arg(name).stdin(Stdio::null()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    run(&["delete", "--yes"]);
+    assert!(!herd.path.join(name).exists());
+    assert_eq!(herd.json("trash list --json")["trash"][0]["restorable"], true);
+    run(&["trash", "restore", "--yes", "--json"]);
+    assert!(herd.path.join(name).exists());
+    run(&["delete", "--yes"]);
+    herd.json("trash empty --yes --json");
+}
+
+#[test]
 fn links_are_not_followed() {
     let herd = with_a_deleted_leaf();
     let outside = tempfile::tempdir().unwrap();

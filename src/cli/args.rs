@@ -76,6 +76,10 @@ pub(super) enum Command {
     /// Throw the changes of an overlay away: back to the external snapshot
     Revert(Revert),
     /// Give what is free in an image back to the host, in place; no view changes
+    ///
+    /// What lies at the end of the file moves into free space further down, the file is cut, and holes are
+    /// punched. Compressed clusters, and data under LUKS, stay where they are; what is free between them
+    /// goes back all the same. The data file of an image that has one is left alone.
     Compact(Compact),
     /// Internal snapshots
     Snapshot(Snapshot),

@@ -57,8 +57,8 @@ fn as_json(item: &Trashed, gate: &Gate) -> Value {
     let note = item.note.as_ref().ok();
     let reason = restorable(item, gate).err().map(|e| e.to_string());
     json!({
-        "path": item.path,
-        "original": note.map_or_else(|| item.destination(), |note| note.original.clone()),
+        "path": item.path.to_string_lossy(),
+        "original": note.map_or_else(|| item.destination(), |note| note.original.clone()).to_string_lossy(),
         "disk_size": item.disk_size,
         "when": note.map(|note| note.when),
         "operation": note.map(|note| &note.operation),
@@ -127,7 +127,7 @@ fn restore(path: &Path, gate: &Gate, agreeing: &Agreeing, out: &mut Out) -> anyh
     }
     let done = job::restore(item, gate)?;
     if agreeing.json {
-        let done: Vec<_> = done.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
+        let done: Vec<_> = done.iter().map(|(from, to)| moved(from, to)).collect();
         out.json(&json!({ "restored": done }))?;
     } else if !out.quiet {
         for (_, to) in &done {
@@ -138,7 +138,12 @@ fn restore(path: &Path, gate: &Gate, agreeing: &Agreeing, out: &mut Out) -> anyh
 }
 
 fn moves(data: &[Trashed], item: &Trashed) -> Vec<Value> {
-    data.iter().chain([item]).map(|f| json!({ "from": f.path, "to": f.destination() })).collect()
+    data.iter().chain([item]).map(|file| moved(&file.path, &file.destination())).collect()
+}
+
+/// Paths need not be UTF-8, JSON must be.
+fn moved(from: &Path, to: &Path) -> Value {
+    json!({ "from": from.to_string_lossy(), "to": to.to_string_lossy() })
 }
 
 fn empty(items: &[Trashed], agreeing: &Agreeing, out: &mut Out) -> anyhow::Result<u8> {
@@ -154,7 +159,7 @@ fn empty(items: &[Trashed], agreeing: &Agreeing, out: &mut Out) -> anyhow::Resul
     let mut lines: Vec<_> =
         items.iter().map(|item| format!("delete {} for good", Shown::path(&item.path))).collect();
     lines.push(format!("frees at most {}; cannot be undone", human_size(bytes)));
-    let paths: Vec<_> = items.iter().map(|item| &item.path).collect();
+    let paths: Vec<_> = items.iter().map(|item| item.path.to_string_lossy()).collect();
     if !agreed(&lines, &json!({ "delete": paths, "freed_bytes": bytes }), agreeing, out)? {
         return Ok(exit::DONE);
     }

@@ -72,11 +72,7 @@ impl Round {
             };
             let mut round = Self { writer, aim, data: Moves::new(), tables: Moves::new() };
             round.find(most)?;
-            round.place()?;
-            // Blocks are kept in memory; scattered moves can touch many.
-            if round.writer.refs.in_hand().saturating_mul(round.writer.cluster_size())
-                <= BLOCKS.max(8 * round.writer.cluster_size())
-            {
+            if round.place()? {
                 return Ok(Some(round));
             }
             most /= 4;
@@ -129,9 +125,14 @@ impl Round {
         Ok(())
     }
 
-    /// Finds a place for each, lowest first.
-    fn place(&mut self) -> Result<()> {
-        let Self { writer, data, tables, .. } = self;
+    /// Finds a place for each, lowest first. `false` when that takes too much memory: refcount blocks that
+    /// change are kept there, and scattered moves can change many.
+    fn place(&mut self) -> Result<bool> {
+        let Self { writer, aim, data, tables } = self;
+        let most = (BLOCKS >> writer.header.cluster_bits).max(8);
+        if !writer.refs.touch_behind(&mut writer.alloc, aim.end, most)? {
+            return Ok(false);
+        }
         for moves in [data, tables] {
             let mut rest = &mut moves[..];
             while !rest.is_empty() {
@@ -140,11 +141,14 @@ impl Round {
                 for ((from, to), place) in now.iter_mut().zip(at..) {
                     *to = place;
                     writer.refs.shift(&mut writer.alloc, *from, place)?;
+                    if writer.refs.in_hand() > most {
+                        return Ok(false);
+                    }
                 }
                 rest = later;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Does it. Stopping before the flip leaves the image as it was.
@@ -162,7 +166,6 @@ impl Round {
             let bits = writer.header.cluster_bits;
             writer.move_bitmaps(|offset| moved(&data, bits, offset)).at(&path)?;
         }
-        writer.refs.touch_behind(&mut writer.alloc, aim.end)?;
         writer.write_refcounts().at(&path)?;
         let end = writer.refs.end(&mut writer.alloc)?;
         writer.flip().at(&path)?;

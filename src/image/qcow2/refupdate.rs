@@ -53,14 +53,18 @@ impl RefUpdate {
         self.add(alloc, to, 1, count)
     }
 
-    /// Takes the blocks that lie at or behind `cluster` in hand, so that they are placed anew.
-    pub(super) fn touch_behind(&mut self, alloc: &mut Alloc, cluster: u64) -> Result<()> {
+    /// Takes the blocks that lie at or behind `cluster` in hand, so that they are placed anew. `false` when
+    /// there are more than `most` of them.
+    pub(super) fn touch_behind(&mut self, alloc: &mut Alloc, cluster: u64, most: u64) -> Result<bool> {
         for index in 0..alloc.old().table.len() as u64 {
             if alloc.old().block_offset(index)?.is_some_and(|at| at >> self.header.cluster_bits >= cluster) {
                 self.add(alloc, index * self.header.block_entries(), 1, 0)?;
+                if self.in_hand() > most {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Adds `by` (may be negative) to the refcounts of `count` clusters from `cluster`.
