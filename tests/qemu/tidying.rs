@@ -1,4 +1,4 @@
-//! Revert: what an image gives up, and nothing else with it.
+//! Revert and the trash: what an image gives up, nothing else with it, and what comes back.
 
 use crate::commit::{chain, data_file_sibling, layer, leaf_with_snapshots};
 use crate::lab::{Lab, assert_same};
@@ -25,6 +25,9 @@ pub(crate) fn cases() -> Vec<Case> {
         .collect();
     cases.push(case("tidying::revert_asks_and_refuses", refusals));
     cases.push(case("tidying::revert_gives_up_bitmaps", bitmaps));
+    cases.push(case("tidying::a_deleted_leaf_comes_back", || comes_back(leaf_with_snapshots, "l4.qcow2")));
+    cases.push(case("tidying::a_data_file_elsewhere_comes_first", elsewhere));
+    cases.push(case("tidying::a_deleted_data_file_comes_back", || comes_back(data_file, "top.qcow2")));
     cases
 }
 
@@ -75,6 +78,46 @@ fn version_2(lab: &Lab) {
     layer(lab, "top.qcow2", Some(("base.qcow2", "qcow2")), "compat=0.10,cluster_size=4k", 3 * MIB, 3, 8);
     lab.img("snapshot -c sn0 top.qcow2");
     lab.scribble("top.qcow2", "qcow2", 3 * MIB, 4, 4);
+}
+
+fn data_file(lab: &Lab) {
+    layer(lab, "base.qcow2", None, "", 4 * MIB, 1, 16);
+    layer(lab, "top.qcow2", Some(("base.qcow2", "qcow2")), "data_file=top.data", 4 * MIB, 2, 12);
+}
+
+fn comes_back(make: OnLab, image: &str) {
+    let lab = Lab::new();
+    make(&lab);
+    let (before, files) = (lab.views(), lab.files());
+    lab.run(&format!("delete {image} --yes --accept no-undo")).expect(0);
+    assert!(!lab.path(image).exists());
+    lab.run(&format!("trash restore {image} --yes")).expect(0);
+    lab.assert_clean();
+    assert!(files == lab.files(), "other files than before");
+    let after = lab.views();
+    for (view, bytes) in &before {
+        assert_same(view, &after[view], bytes);
+    }
+    // QEMU writes to what it was based on: from then on it would read something else.
+    let below = lab.img_json(&format!("info --output=json {image}"))["backing-filename"].clone();
+    lab.run(&format!("delete {image} --yes --accept no-undo")).expect(0);
+    lab.scribble(below.as_str().unwrap(), "qcow2", MIB, 70, 3);
+    let answer = lab.run(&format!("trash restore {image} --yes")).expect(1);
+    assert!(answer.err.contains("has changed since"), "{}", answer.err);
+    assert!(!lab.path(image).exists());
+}
+
+fn elsewhere() {
+    let lab = Lab::new();
+    data_file_sibling(&lab);
+    let before = lab.views();
+    lab.run("delete side.qcow2 --yes").expect(0);
+    let answer = lab.run("trash restore side.qcow2 --yes").expect(1);
+    assert!(answer.err.contains("restore the data file first"), "{}", answer.err);
+    lab.run("trash restore data/side.data --yes").expect(0);
+    lab.run("trash restore side.qcow2 --yes").expect(0);
+    lab.assert_clean();
+    assert_same("the image", &lab.views()["side.qcow2"], &before["side.qcow2"]);
 }
 
 fn refusals() {
