@@ -69,11 +69,10 @@ impl Leftover {
     }
 }
 
-/// The jobs whose journals lie in these folders themselves, and those on block devices.
+/// The jobs whose journals lie in these folders themselves.
 pub fn leftovers(folders: &[PathBuf]) -> Result<Vec<Leftover>> {
     let mut found: Vec<Leftover> = Vec::new();
-    let devices = journal::of_devices();
-    for folder in folders.iter().chain([&devices]) {
+    for folder in folders {
         for path in journals_in(folder) {
             let Some((journal, log)) = journal::look(&path)? else { continue };
             if !found.iter().any(|known| known.journal == journal) {
@@ -84,9 +83,10 @@ pub fn leftovers(folders: &[PathBuf]) -> Result<Vec<Leftover>> {
     Ok(found)
 }
 
-/// The same for `paths`: folders with everything below, and the folders of images.
+/// The same for `paths`: folders with everything below, and the folders of images. Jobs on block devices
+/// are among them.
 pub fn leftovers_below(paths: &[PathBuf]) -> Result<Vec<Leftover>> {
-    let mut folders = Vec::new();
+    let mut folders = vec![journal::of_devices()];
     for path in paths {
         match path.is_dir() {
             true => folders.extend(folders_with_journals(path)),
@@ -122,6 +122,9 @@ pub(super) fn journals_in(folder: &Path) -> Vec<PathBuf> {
 pub fn none_in_the_way<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let files: Vec<&Path> = files.into_iter().collect();
     let mut folders: Vec<PathBuf> = files.iter().filter_map(|f| Some(f.parent()?.to_path_buf())).collect();
+    if files.iter().any(|file| journal::is_device(file)) {
+        folders.push(journal::of_devices());
+    }
     folders.sort();
     folders.dedup();
     for leftover in leftovers(&folders)? {

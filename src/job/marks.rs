@@ -8,19 +8,22 @@ use super::steps::{Run, seen};
 use super::task::Task;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{self, Format};
-use crate::plan::Step;
+use crate::plan::{self, Step};
 use crate::storage::Disk;
 
 /// The images of `task` that can bear a mark.
 pub(super) fn to_set(task: &Task, files: &Files) -> Result<Vec<Mark>> {
     let mut marks = Vec::new();
-    for (path, format) in task.targets() {
+    for (path, format) in plan::targets(&task.steps) {
         if image::marked(&*files.get(path)?.image, format).at(path)?.is_some() {
             marks.push(Mark { path: path.to_path_buf(), format });
         }
     }
     Ok(marks)
 }
+
+/// Bytes that setting a mark writes, or clearing it.
+const MARK_BYTES: u64 = 512;
 
 /// Sets them; gives what the files look like since.
 pub(super) fn set(disk: &dyn Disk, marks: &[Mark], files: &Files) -> Result<Vec<Now>> {
@@ -29,6 +32,11 @@ pub(super) fn set(disk: &dyn Disk, marks: &[Mark], files: &Files) -> Result<Vec<
         seen(disk, &mark.path)
     };
     marks.iter().map(one).collect()
+}
+
+/// Bytes that marking and unmarking all of them writes.
+pub(super) fn bytes(marks: &[Mark]) -> u64 {
+    2 * MARK_BYTES * marks.len() as u64
 }
 
 /// The backing files that the images have whose references `task` changes.

@@ -65,7 +65,9 @@ impl<'a> Run<'a> {
         let Some(journal) = self.journal.as_mut().filter(|journal| !journal.log().is_marked()) else {
             return Ok(());
         };
-        let now = marks::set(&*self.disk, &journal.log().opening.marks, &self.files)?;
+        let marks = &journal.log().opening.marks;
+        let now = marks::set(&*self.disk, marks, &self.files)?;
+        self.report.written_bytes += marks::bytes(marks);
         journal.marked(now)
     }
 
@@ -327,14 +329,13 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let partial = Partial::begin(&self.disk, image)?;
-        make(partial.file(), size, backing, format)?;
+        self.report.written_bytes += make(partial.file(), size, backing, format)?;
         let below = image.with_file_name(backing);
         let lost = adopt(partial.file(), &*self.disk.open(&below, false)?)?;
         if !lost.is_empty() {
             let (below, lost) = (Shown::path(&below), lost.join(" and "));
             self.progress.note(format!("{} cannot have the {lost} of {below}", Shown::path(image)));
         }
-        self.report.written_bytes += partial.file().len()?;
         partial.publish()
     }
 

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::Format;
-use crate::plan::{CopyMode, FileState, Plan, Step};
+use crate::plan::{self, FileState, Plan, Step};
 
 /// Steps, and the files they are about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,33 +30,18 @@ impl Task {
         self.steps.iter().map(|s| if let Step::Copy(copy) = s { copy.data_bytes } else { 0 }).sum()
     }
 
-    /// Whether all of it becomes true at one instant, so that there is nothing to finish or to undo when
-    /// it is cut off.
+    /// Whether there is nothing to finish or to undo when it is cut off.
     pub(super) fn is_one_switch(&self) -> bool {
-        let mut changing = self.steps.iter().filter(|step| step.changes());
-        match (changing.next(), changing.next()) {
-            (Some(step), None) => !self.in_place(step),
-            (None, _) => true,
-            _ => false,
-        }
+        plan::is_one_switch(&self.steps, &self.files)
     }
 
     /// Whether the step overwrites what some view reads where it lies.
     pub(super) fn in_place(&self, step: &Step) -> bool {
-        let Step::Copy(copy) = step else { return false };
-        copy.mode == CopyMode::Overwrite && (copy.format == Format::Raw || self.data_of(&copy.into).is_some())
+        plan::is_in_place(step, &self.files)
     }
 
     /// The external data file of the image at `path`.
     pub(super) fn data_of(&self, path: &Path) -> Option<&Path> {
-        self.files.iter().find(|file| file.path == path)?.data.as_deref()
-    }
-
-    /// The images whose content or metadata a step writes, each once.
-    pub(super) fn targets(&self) -> Vec<(&Path, Format)> {
-        let mut targets: Vec<_> = self.steps.iter().filter_map(Step::target).collect();
-        targets.sort_unstable_by_key(|(path, _)| *path);
-        targets.dedup();
-        targets
+        plan::data_of(&self.files, path)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::named;
 use super::rehearse::{self, Meter};
-use super::{Copy, Flow, HazardKind, Plan, Ranges, Step};
+use super::{Copy, Flow, HazardKind, Plan, Ranges, Step, is_one_switch};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
@@ -166,9 +166,8 @@ impl<'a> Draft<'a> {
             return Err(Error::new(Kind::Internal, "not a step that creates"));
         };
         let made = MemFile::new(image, Vec::new());
-        rehearse::make(&made, *size, backing, *format)?;
-        let bytes = made.len()?;
-        self.meter.created(image, bytes)?;
+        let written = rehearse::make(&made, *size, backing, *format)?;
+        self.meter.created(image, written, made.len()?)?;
         self.after = self.after.with_overlay(image, *size, backing, *format);
         self.plan.steps.push(step);
         Ok(())
@@ -313,6 +312,9 @@ impl<'a> Draft<'a> {
 
     /// The plan.
     pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
+        if !is_one_switch(&self.plan.steps, &self.plan.files) {
+            self.meter.marked(&self.plan.steps);
+        }
         self.flag_the_rest();
         self.gone.sort();
         for id in self.gone.iter().rev() {

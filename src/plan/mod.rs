@@ -10,6 +10,7 @@
 //! | `model`, `step` | the plan as plain data |
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `named` | what a plan means to the libvirt domains that name its files |
+//! | `switch` | whether all of it becomes true at one instant |
 //! | `draft` | what every operation does the same way |
 //! | `flags` | what every operation warns of, from the files themselves |
 //! | `differs` | where two views are not the same |
@@ -49,6 +50,7 @@ mod revert;
 mod rules;
 mod snapshot;
 mod step;
+mod switch;
 mod unprotected;
 
 pub use commit::{CommitOptions, commit};
@@ -67,3 +69,4 @@ pub use resize::resize;
 pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use step::{Copy, CopyMode, Ranges, SnapshotChange, States, Step};
+pub use switch::{data_of, is_in_place, is_one_switch, targets};

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ranges::{drive, resize};
-use super::{Copy, CopyMode, Cost, Step};
+use super::{Copy, CopyMode, Cost, Step, targets};
 use crate::chain::{Opener, View};
 use crate::error::{Error, Place, Result};
 use crate::image::qcow2::{self, CreateOptions, Writer};
 use crate::image::{self, BackingRef, Format, State, Target, Written};
-use crate::storage::{File, FileId, free_space};
+use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
 #[derive(Debug, Default)]
@@ -26,8 +26,7 @@ pub(super) struct Meter {
 struct Extra {
     /// A folder on it.
     folder: PathBuf,
-    now: i64,
-    peak: i64,
+    peak: u64,
     free: u64,
 }
 
@@ -52,30 +51,38 @@ impl Meter {
         let free = free_space(folder)?;
         let extra = self.extra.entry(file.id().dev).or_default();
         (extra.free, extra.folder) = (free, folder.to_path_buf());
-        extra.now += written.extra_bytes as i64;
-        extra.peak = extra.peak.max(extra.now);
-        extra.now -= written.freed_bytes as i64;
-        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak.max(0) as u64).max().unwrap_or(0);
+        // What a step frees may be holes already, so nothing is taken off for it.
+        extra.peak = extra.peak.saturating_add(written.extra_bytes);
+        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak).max().unwrap_or(0);
         Ok(())
     }
 
-    /// Counts a new file of at most `bytes`, metadata only.
-    pub(super) fn created(&mut self, path: &Path, bytes: u64) -> Result<()> {
+    /// Counts the marks that a job sets on the images it writes, and takes off again: a sector each time.
+    pub(super) fn marked(&mut self, steps: &[Step]) {
+        for (path, format) in targets(steps) {
+            let marked = RealFile::open(path, false).and_then(|file| image::marked(&file, format));
+            // What cannot be read is a hazard of its own.
+            if let Ok(Some(_)) = marked {
+                self.cost.write_bytes += 2 * 512;
+            }
+        }
+    }
+
+    /// Counts a new file `len` long of which `written` bytes are written.
+    pub(super) fn created(&mut self, path: &Path, written: u64, len: u64) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let dev = std::fs::metadata(folder).map_err(|e| Error::io("cannot examine", e).at(folder))?.dev();
-        self.cost.write_bytes += bytes;
-        self.cost.exact = false;
+        self.cost.write_bytes += written;
         let extra = self.extra.entry(dev).or_default();
         (extra.free, extra.folder) = (free_space(folder)?, folder.to_path_buf());
-        extra.now += bytes as i64;
-        extra.peak = extra.peak.max(extra.now);
-        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak.max(0) as u64).max().unwrap_or(0);
+        extra.peak = extra.peak.saturating_add(len);
+        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak).max().unwrap_or(0);
         Ok(())
     }
 
     /// How many bytes are missing where most are missing, and a folder there; `None` when all fits.
     pub(super) fn missing_space(&self) -> Option<(u64, &Path)> {
-        let missing = |e: &Extra| (e.peak.max(0) as u64).checked_sub(e.free).filter(|missing| *missing > 0);
+        let missing = |e: &Extra| e.peak.checked_sub(e.free).filter(|missing| *missing > 0);
         let all = self.extra.values().filter_map(|e| Some((missing(e)?, e.folder.as_path())));
         all.max_by_key(|(missing, _)| *missing)
     }
@@ -90,8 +97,8 @@ pub(super) struct Rehearsed {
     pub(super) read: u64,
 }
 
-/// Makes the new image of a `Create` step in `file`.
-pub fn make(file: &dyn File, size: u64, backing: &Path, format: Format) -> Result<()> {
+/// Makes the new image of a `Create` step in `file`; gives how many bytes that took.
+pub fn make(file: &dyn File, size: u64, backing: &Path, format: Format) -> Result<u64> {
     let backing = BackingRef { name: backing.into(), format: Some(format.name().to_owned()) };
     let options = CreateOptions { virtual_size: size, backing: Some(backing), ..CreateOptions::default() };
     qcow2::create(file, &options)

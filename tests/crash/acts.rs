@@ -54,6 +54,8 @@ pub(crate) const ALL: &[Act] = &[
     act("delete_root", |dir| delete(dir, "base")),
     act("delete_leaf", |dir| delete(dir, "l3")),
     act("rename", |dir| plan::rename(&scanned(dir), &dir.join("l1"), &dir.join("new"), gate(dir))),
+    act("revert", |dir| plan::revert(&scanned(dir), &dir.join("l3"), gate(dir))),
+    act("compact", |dir| plan::compact(&scanned(dir), &dir.join("side"), gate(dir))),
     act("grow", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 300 << 10, false, gate(dir))),
     act("shrink", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 8 << 10, true, gate(dir))),
     saved("snapshot_create", |dir| snapshot(dir, &SnapshotRequest::Create { name: "new".into() })),

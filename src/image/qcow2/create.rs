@@ -110,10 +110,10 @@ impl CreateOptions {
     }
 }
 
-/// Writes an empty image into `file`, which must be empty, and syncs it.
+/// Writes an empty image into `file`, which must be empty, and syncs it. Gives how many bytes that took.
 ///
 /// Fails with [`Kind::Usage`] when the options are impossible.
-pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
+pub fn create(file: &dyn File, options: &CreateOptions) -> Result<u64> {
     options.validate()?;
     let bits = options.cluster_size.trailing_zeros();
     let size = align_up(options.virtual_size, 512);
@@ -126,6 +126,7 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
     let cluster = |index: u64| index << bits;
     // Sector 0 last: until then the file is not an image, so a crash leaves nothing half-made.
     file.set_len(cluster(layout.used()))?;
+    let mut written = SECTOR as u64;
     for index in 0..layout.blocks {
         let at = cluster(1 + layout.table + index);
         file.write_at(cluster(1) + index * 8, &at.to_be_bytes())?;
@@ -135,13 +136,16 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
             block.set(used - first, 1);
         }
         file.write_at(at, &block.bytes)?;
+        written += 8 + block.bytes.len() as u64;
     }
     if let Some((at, name)) = &name {
         file.write_at(*at, name)?;
+        written += name.len() as u64;
     }
     file.sync()?;
     file.write_at(0, &sector)?;
-    file.sync()
+    file.sync()?;
+    Ok(written)
 }
 
 type NamePlace = Option<(u64, Vec<u8>)>;

@@ -41,7 +41,7 @@ impl QedWriter {
         self.done.meta_bytes += tidied.meta_bytes;
         self.done.freed_bytes += (old_end * size + self.done.extra_bytes).saturating_sub(left * size);
         self.done.extra_bytes += tidied.extra_bytes;
-        self.done.freed_bytes += tidied.extra_bytes;
+        self.done.freed_bytes += tidied.freed_bytes;
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ fn mend(file: Arc<dyn File>, what: Repair, dry: bool) -> Result<Written> {
         done.data_bytes += tidied.data_bytes;
         done.meta_bytes += tidied.meta_bytes;
         done.extra_bytes += tidied.extra_bytes;
-        done.freed_bytes = (before + tidied.extra_bytes).saturating_sub(left);
+        done.freed_bytes = (before + tidied.freed_bytes).saturating_sub(left);
     }
     Ok(done)
 }

@@ -15,7 +15,7 @@ use super::tables::Entry;
 use super::used::Used;
 use crate::error::{Error, Kind, Result};
 use crate::image::Written;
-use crate::storage::{CopyBuffer, File, copy_range, read_exact_or_zero};
+use crate::storage::{CopyBuffer, File, copy_range, holes, read_exact_or_zero};
 use crate::units::Host;
 
 impl Header {
@@ -55,7 +55,18 @@ pub(super) fn tidy(
     let (done, buffer) = (Written::default(), CopyBuffer::default());
     let mut tidy = Tidy { file: &**file, header, dry, done, buffer };
     let mut end = layout.used.end();
+    let (size, table_bytes) = (tidy.header.cluster_size, tidy.header.table_bytes());
+    let mut filled = 0;
     while let Some(batch) = layout.next()? {
+        // What is moved into a hole of the file takes room there before it gives any back.
+        filled += match &batch {
+            Batch::Data(moves) => {
+                moves.iter().map(|(_, to)| hole_at(&**file, to * size, size)).sum::<Result<u64>>()?
+            }
+            Batch::Tables(moves) => {
+                moves.iter().map(|m| hole_at(&**file, m.to * size, table_bytes)).sum::<Result<u64>>()?
+            }
+        };
         match &batch {
             Batch::Data(moves) => tidy.data(moves, &layout)?,
             Batch::Tables(moves) => tidy.tables(moves)?,
@@ -64,12 +75,21 @@ pub(super) fn tidy(
         tidy.done.extra_bytes += grown * tidy.header.cluster_size;
         end += grown;
     }
+    // What was added at the end is cut off again.
+    tidy.done.freed_bytes = tidy.done.extra_bytes;
+    tidy.done.extra_bytes += filled;
     let (done, len) = (tidy.done, layout.limit() * header.cluster_size);
     if !dry && file.len()? > len {
         file.set_len(len)?;
     }
     header.file_size = len;
     Ok(done)
+}
+
+/// Bytes of a range inside the file that take no room yet.
+fn hole_at(file: &dyn File, from: u64, len: u64) -> Result<u64> {
+    let end = file.len()?.min(from.saturating_add(len));
+    holes(file, from.min(end), end - from.min(end))
 }
 
 struct Tidy<'a> {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use log::Log;
-pub(super) use place::of_devices;
+pub(super) use place::{is_device, of_devices};
 pub(super) use record::{Done, Mark, Now, Opening, Was, is_name};
 
 use self::record::{Pointer, Record, records};

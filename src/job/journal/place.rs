@@ -32,7 +32,7 @@ pub(super) fn places(task: &Task) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-fn is_device(path: &Path) -> bool {
+pub(in crate::job) fn is_device(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device())
 }
 

@@ -1,0 +1,36 @@
+//! Whether a plan becomes true at one instant, and which images bear the mark of its job otherwise.
+
+use std::path::Path;
+
+use super::{CopyMode, FileState, Step};
+use crate::image::Format;
+
+/// Whether all of it becomes true at one instant, so that there is nothing to finish or to undo when it is
+/// cut off.
+pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
+    let mut changing = steps.iter().filter(|step| step.changes());
+    match (changing.next(), changing.next()) {
+        (Some(step), None) => !is_in_place(step, files),
+        (None, _) => true,
+        _ => false,
+    }
+}
+
+/// Whether the step overwrites what some view reads where it lies.
+pub fn is_in_place(step: &Step, files: &[FileState]) -> bool {
+    let Step::Copy(copy) = step else { return false };
+    copy.mode == CopyMode::Overwrite && (copy.format == Format::Raw || data_of(files, &copy.into).is_some())
+}
+
+/// The external data file of the image at `path`.
+pub fn data_of<'a>(files: &'a [FileState], path: &Path) -> Option<&'a Path> {
+    files.iter().find(|file| file.path == path)?.data.as_deref()
+}
+
+/// The images whose content or tables the steps write, each once.
+pub fn targets(steps: &[Step]) -> Vec<(&Path, Format)> {
+    let mut targets: Vec<_> = steps.iter().filter_map(Step::target).collect();
+    targets.sort_unstable_by_key(|(path, _)| *path);
+    targets.dedup();
+    targets
+}
