@@ -7,7 +7,8 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `model`, `step` | the plan as plain data |
+//! | `model`, `step`, `copy` | the plan as plain data |
+//! | `describe` | steps in words |
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `named` | what a plan means to the libvirt domains that name its files |
 //! | `switch` | whether all of it becomes true at one instant |
@@ -31,7 +32,9 @@
 mod commit;
 mod commit_flags;
 mod compact;
+mod copy;
 mod delete;
+mod describe;
 mod differs;
 mod draft;
 mod fill;
@@ -55,6 +58,7 @@ mod unprotected;
 
 pub use commit::{CommitOptions, commit};
 pub use compact::compact;
+pub use copy::{Copy, CopyMode, Ranges, States};
 pub use delete::{DeleteOptions, delete};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
@@ -68,5 +72,5 @@ pub use repair::repair;
 pub use resize::resize;
 pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
-pub use step::{Copy, CopyMode, Ranges, SnapshotChange, States, Step};
+pub use step::{SnapshotChange, Step};
 pub use switch::{data_of, is_in_place, is_one_switch, targets};

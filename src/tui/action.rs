@@ -43,6 +43,7 @@ pub(super) enum Action {
     Quit,
     Close,
     Accept,
+    PauseJob,
     CancelJob,
     StopJob,
     QuitWait,
@@ -64,6 +65,8 @@ pub(super) enum Effect {
     Plan { number: u64, top: PathBuf, options: CommitOptions },
     /// Start a job.
     Start { plan: Box<Plan>, accepted: Vec<HazardKind> },
+    /// Have the running job wait, or go on.
+    PauseJob,
     /// Ask the running job to stop.
     StopJob,
     /// Hand text to the terminal's clipboard.

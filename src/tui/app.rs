@@ -20,6 +20,7 @@ use super::terminal::Host;
 use super::worker::{Answer, Workers};
 use super::{Options, mouse, theme, update, view};
 use crate::forest::{ScanOptions, domain_folders};
+use crate::job::Phase;
 use crate::plan::{HazardKind, Plan};
 
 const FRAME: Duration = Duration::from_millis(33);
@@ -203,6 +204,9 @@ where
                 }
             }
             Effect::Start { plan, accepted } => self.start(*plan, &accepted),
+            Effect::PauseJob => {
+                self.running.iter().for_each(|job| job.pause(job.progress().phase != Phase::Paused));
+            }
             Effect::StopJob => self.running.iter().for_each(|job| job.cancel()),
             Effect::Copy(text) => self.host.copy(&text),
             Effect::Mouse(on) => self.host.mouse(on),

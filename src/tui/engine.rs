@@ -35,6 +35,9 @@ pub trait Running {
     /// Asks it to stop at the next safe point.
     fn cancel(&self);
 
+    /// Has it wait at the next safe point, or go on.
+    fn pause(&self, on: bool);
+
     /// Whether it is over.
     fn is_finished(&self) -> bool;
 
@@ -49,6 +52,10 @@ impl Running for Job {
 
     fn cancel(&self) {
         Self::cancel(self);
+    }
+
+    fn pause(&self, on: bool) {
+        Self::pause(self, on);
     }
 
     fn is_finished(&self) -> bool {

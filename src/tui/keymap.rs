@@ -115,6 +115,10 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Detail, &["ctrl-d", "pgdn"], A::HalfDown, "", "half a page down"),
     bind(C::Detail, &["ctrl-u", "pgup"], A::HalfUp, "", "half a page up"),
     bind_if(
+        bind(C::Jobs, &["space"], A::PauseJob, "pause", "have the running job wait, or go on"),
+        no::running_job,
+    ),
+    bind_if(
         bind(C::Jobs, &["x"], A::CancelJob, "stop job", "stop the running job; asks first"),
         no::running_job,
     ),

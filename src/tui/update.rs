@@ -122,6 +122,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 return vec![Effect::StopJob];
             }
         }
+        Action::PauseJob => return vec![Effect::PauseJob],
         Action::CancelJob => model.overlays.push(Overlay::Stop),
         Action::StopJob => {
             model.overlays.pop();

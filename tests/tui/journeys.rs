@@ -201,6 +201,17 @@ fn stopping_a_job_asks_first() {
 }
 
 #[test]
+fn a_job_waits_and_goes_on() {
+    let mut stage = stage();
+    stage.play(TO_PLAN).play("y<wait:Jobs>w<space><wait:paused>");
+    assert!(stage.script.lock().paused);
+    stage.play("<space><wait:copying>");
+    assert!(!stage.script.lock().paused);
+    stage.script.lock().outcome = Some(Ok("done".into()));
+    stage.play("<wait:done>");
+}
+
+#[test]
 fn a_signal_stops_the_job_and_then_the_ui() {
     let mut stage = stage();
     stage.play(TO_PLAN).play("y<wait:Jobs>");

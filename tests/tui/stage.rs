@@ -26,6 +26,7 @@ pub struct Script {
     pub job: Option<Snapshot>,
     pub outcome: Option<std::result::Result<String, Kind>>,
     pub cancelled: bool,
+    pub paused: bool,
     pub started: Vec<(String, Vec<HazardKind>)>,
     pub scans: usize,
     pub copied: Vec<String>,
@@ -80,13 +81,21 @@ struct FakeJob(Shared);
 impl Running for FakeJob {
     fn progress(&self) -> Snapshot {
         let script = self.0.lock();
-        let phase = if script.outcome.is_some() { Some(Phase::Done) } else { None };
+        let phase = match (script.outcome.is_some(), script.paused) {
+            (true, _) => Some(Phase::Done),
+            (false, true) => Some(Phase::Paused),
+            (false, false) => None,
+        };
         let now = script.job.unwrap_or(herd::half_way(0, 0));
         Snapshot { phase: phase.unwrap_or(now.phase), ..now }
     }
 
     fn cancel(&self) {
         self.0.lock().cancelled = true;
+    }
+
+    fn pause(&self, on: bool) {
+        self.0.lock().paused = on;
     }
 
     fn is_finished(&self) -> bool {

@@ -1,0 +1,133 @@
+//! The copy of guest data, the heart of most plans, as plain data.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Format;
+use crate::wire;
+
+/// A copy of guest data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// How the target treats what it already has.
+    pub mode: CopyMode,
+    /// The image whose view is read.
+    #[serde(with = "wire::path")]
+    pub from: PathBuf,
+    /// The image that is written.
+    #[serde(with = "wire::path")]
+    pub into: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// For which of its states.
+    pub states: States,
+    /// Which guest ranges.
+    pub ranges: Ranges,
+    /// Virtual size the target must have before the copy.
+    pub grow_to: Option<u64>,
+    /// Guest bytes moved, in whole clusters of the target.
+    pub data_bytes: u64,
+    /// Guest bytes that become zeros without data being written.
+    pub zero_bytes: u64,
+}
+
+impl Copy {
+    /// A copy that changes no view: `states` of the image at `path` get what they leave to the layers
+    /// below within `ranges`.
+    pub(super) fn fill(path: &Path, format: Format, states: States, ranges: Ranges) -> Self {
+        Self {
+            mode: CopyMode::Fill,
+            from: path.to_path_buf(),
+            into: path.to_path_buf(),
+            format,
+            states,
+            ranges,
+            grow_to: None,
+            data_bytes: 0,
+            zero_bytes: 0,
+        }
+    }
+}
+
+/// Which guest ranges a copy is about. A rule, not a list: it is worked out from metadata when
+/// planning and again, with the same result, when doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum Ranges {
+    /// What committing `top` changes in `base`: all that the layers above the base hold, and what
+    /// lies beyond the end of the base.
+    Committed {
+        /// The image that is committed.
+        #[serde(with = "wire::path")]
+        top: PathBuf,
+        /// The image it is committed into.
+        #[serde(with = "wire::path")]
+        base: PathBuf,
+        /// Widened to whole units of so many bytes: those of a layer between that stays, and that holds
+        /// its own copy of such units by the time the base changes.
+        unit: u64,
+    },
+    /// What `base` shows beyond the end of `top`, which has shown zeros there so far.
+    BeyondEnd {
+        /// The shorter image.
+        #[serde(with = "wire::path")]
+        top: PathBuf,
+        /// The image that takes its place.
+        #[serde(with = "wire::path")]
+        base: PathBuf,
+    },
+    /// What the layers between `image` and `base` hold: those that `image` will not read any more.
+    Dropped {
+        /// The image that will be based on `base`.
+        #[serde(with = "wire::path")]
+        image: PathBuf,
+        /// A layer below it; nothing for an image that will stand alone.
+        #[serde(with = "wire::path_option")]
+        base: Option<PathBuf>,
+    },
+    /// Where what `image` reads from below now differs from what `base` shows.
+    Differs {
+        /// The image that will be based on `base`.
+        #[serde(with = "wire::path")]
+        image: PathBuf,
+        /// Any other image, or nothing.
+        #[serde(with = "wire::path_option")]
+        base: Option<PathBuf>,
+        /// The format of that image.
+        format: Option<Format>,
+    },
+}
+
+impl Ranges {
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::Committed { top, base, .. } | Self::BeyondEnd { top, base } => vec![top, base],
+            Self::Dropped { image, base } | Self::Differs { image, base, .. } => {
+                std::iter::once(&**image).chain(base.as_deref()).collect()
+            }
+        }
+    }
+}
+
+/// Which states of an image a copy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum States {
+    /// The active one.
+    Active,
+    /// Its internal snapshots.
+    Snapshots,
+    /// All of them.
+    All,
+}
+
+/// How a copy treats what the target already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyMode {
+    /// Only what the target leaves unallocated; changes no view.
+    Fill,
+    /// Replaces what is there; the target's view is named by the plan.
+    Overwrite,
+}

@@ -1,0 +1,72 @@
+//! Steps in words.
+
+use std::path::PathBuf;
+
+use super::{CopyMode, Ranges, SnapshotChange, Step};
+use crate::text::{Shown, human_size};
+
+impl Step {
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        let name =
+            |p: &PathBuf| Shown::new(&p.file_name().unwrap_or(p.as_os_str()).to_string_lossy()).into_string();
+        match self {
+            Self::Copy(c) => {
+                let size = human_size(c.data_bytes);
+                let grow = c.grow_to.map(|s| format!(", grown to {}", human_size(s))).unwrap_or_default();
+                match (c.mode, &c.ranges) {
+                    (CopyMode::Overwrite, Ranges::Committed { top, .. } | Ranges::BeyondEnd { top, .. }) => {
+                        format!("copy {size} of {} into {}{grow}", name(top), name(&c.into))
+                    }
+                    (CopyMode::Fill, Ranges::Committed { top, .. }) => format!(
+                        "protect {}: {size} of its own copy of what {} will change",
+                        name(&c.into),
+                        name(top)
+                    ),
+                    (CopyMode::Fill, Ranges::BeyondEnd { top, .. }) => {
+                        format!("protect {}: zeros beyond the end of {}", name(&c.into), name(top))
+                    }
+                    (_, Ranges::Dropped { .. }) => {
+                        format!("copy {size} into {}: what the layers below it hold", name(&c.into))
+                    }
+                    (_, Ranges::Differs { .. }) => {
+                        format!("copy at most {size} into {}: what differs in the new base", name(&c.into))
+                    }
+                }
+            }
+            Self::Relink { image, backing: Some(backing), format, .. } => {
+                let format = format.map_or_else(String::new, |f| format!(" ({f})"));
+                format!("relink {} to {}{format}", name(image), Shown::path(backing))
+            }
+            Self::Relink { image, backing: None, .. } => format!("let {} stand alone", name(image)),
+            Self::Empty { image, reverts: false, .. } => {
+                format!("empty {}: everything in it is in its base now", name(image))
+            }
+            Self::Empty { image, reverts: true, .. } => {
+                format!("empty {}: what it holds and no snapshot has is lost", name(image))
+            }
+            Self::Compact { image, .. } => format!("give what is free in {} back to the host", name(image)),
+            Self::Snapshot { image, change } => match change {
+                SnapshotChange::Create { name: new } => {
+                    format!("snapshot {} as {}", name(image), Shown::new(new))
+                }
+                SnapshotChange::Apply { .. } => format!("switch {} to the snapshot", name(image)),
+                SnapshotChange::Delete { .. } => format!("drop the snapshot from {}", name(image)),
+                SnapshotChange::Rename { name: new, .. } => {
+                    format!("rename the snapshot in {} to {}", name(image), Shown::new(new))
+                }
+            },
+            Self::Repair { image, what, .. } => format!("repair {} ({})", name(image), what.name()),
+            Self::Resize { image, to, .. } => {
+                format!("make the disk of {} {} long", name(image), human_size(*to))
+            }
+            Self::Create { image, size, backing, .. } => {
+                format!("create {} of {} over {}", name(image), human_size(*size), Shown::path(backing))
+            }
+            Self::Link { file, to } => format!("name {} {} as well", name(file), Shown::path(to)),
+            Self::Unlink { file } => format!("take the name {} away", name(file)),
+            Self::Trash { file } => format!("move {} to the trash", name(file)),
+            Self::Verify { image, .. } => format!("verify the structure of {}", name(image)),
+        }
+    }
+}
