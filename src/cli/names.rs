@@ -17,13 +17,16 @@ pub(super) fn overlay(args: &Overlay, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
-    // Whoever repeats a rename to be sure needs to hear why it fails.
-    if !args.image.exists() && args.new.is_file() {
-        let new = Shown::path(&args.new);
-        let what = format!("is not there, and {new} is: it may have been renamed already");
-        return Err(Error::new(Kind::NotFound, what).at(&args.image).into());
-    }
-    let (image, gate, forest) = opening::herd(&args.image, args.how.known.format, &args.how.allow)?;
+    let found = opening::herd(&args.image, args.how.known.format, &args.how.allow);
+    let (image, gate, forest) = found.map_err(|e| match e.kind() {
+        // Whoever repeats a rename to be sure needs to hear why it fails.
+        Kind::NotFound if !args.image.exists() && args.new.is_file() => {
+            let new = Shown::path(&args.new);
+            let what = format!("is not there, and {new} is: it may have been renamed already");
+            Error::new(Kind::NotFound, what).at(&args.image)
+        }
+        _ => e,
+    })?;
     let plan = plan::rename(&forest, &image, &new_name(&args.new)?, gate)?;
     change::run(plan, &args.how.changing, out)
 }

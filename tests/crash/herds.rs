@@ -5,11 +5,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use cowherd::image::qcow2::{self, CreateOptions};
-use cowherd::image::{BackingRef, DataFile, Format, qed};
+use cowherd::image::qcow2::{self, CreateOptions, Writer};
+use cowherd::image::{self, BackingRef, DataFile, Format, Target, qed};
 use cowherd::storage::{File, RealFile};
 
-use crate::common::{Random, scribble, snapshot};
+use crate::common::{Random, files, scribble, snapshot};
 
 /// What the images of a herd are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,22 @@ pub(crate) fn make(dir: &Path, kind: Kind, random: &mut Random) {
             scribble(&path, format, random);
         }
     }
+    leave_holes(&dir.join("side"), kind.format("side"), random);
+}
+
+/// Gives `path` space that nothing uses: what only a snapshot held that is gone, or a write that was cut off.
+fn leave_holes(path: &Path, format: Format, random: &mut Random) {
+    if format == Format::Qed {
+        let file = RealFile::open(path, true).unwrap();
+        file.set_len(file.len().unwrap() + (4096 << random.below(3))).unwrap();
+        return;
+    }
+    snapshot(path, "gone");
+    scribble(path, format, random);
+    let mut writer = Writer::open(files(path), false).unwrap();
+    let image = image::open(files(path), Some(format)).unwrap();
+    writer.delete_snapshot(image.snapshots().len() - 1).unwrap();
+    Box::new(writer).finish().unwrap();
 }
 
 fn create(

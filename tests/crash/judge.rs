@@ -18,7 +18,7 @@ use crate::qemu;
 use crate::world::{Story, World};
 
 /// Herds are made until there are enough states, but not for ever.
-const MOST_HERDS: u64 = 400;
+const MOST_HERDS: u64 = 2000;
 /// States of one herd at most, so that there are several.
 const FROM_ONE_HERD: usize = 400;
 

@@ -111,9 +111,54 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
             h.reads("base", "l2") && h.based("l3", Some("base"))
         }),
     ),
+    ("resize", trial(saved_leaf, "resize l3 3M", &["l3"], |h| h.info("l3")["virtual-size"] == 3 * MIB)),
+    (
+        "resize_shrink",
+        trial(chain, "resize l3 512k --shrink --accept no-undo", &["l3"], |h| {
+            h.info("l3")["virtual-size"] == MIB / 2
+        }),
+    ),
+    (
+        "snapshot_create",
+        trial(saved_leaf, "snapshot create l3 new", &[], |h| h.saved("l3") == ["sn0", "new"]),
+    ),
+    (
+        "snapshot_apply",
+        trial(saved_leaf, "snapshot apply l3 sn0 --accept no-undo", &["l3"], |h| {
+            h.lab.bytes("l3", None) == h.before["l3@sn0"]
+        }),
+    ),
+    (
+        "snapshot_delete",
+        trial(saved_leaf, "snapshot delete l3 sn0 --accept no-undo", &["l3"], |h| h.saved("l3").is_empty()),
+    ),
+    (
+        "snapshot_rename",
+        trial(saved_leaf, "snapshot rename l3 sn0 new", &["l3"], |h| h.saved("l3") == ["new"]),
+    ),
+    (
+        "repair",
+        trial(leaking, "check -r leaks l3", &[], |h| h.info("l3")["format"] == "qcow2" && h.is_tight("l3")),
+    ),
 ];
 
 impl Herd<'_> {
+    fn info(&self, image: &str) -> serde_json::Value {
+        self.lab.img_json(&format!("info --output=json {image}"))
+    }
+
+    /// The names of its internal snapshots.
+    fn saved(&self, image: &str) -> Vec<String> {
+        let info = self.info(image);
+        let list = info["snapshots"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Whether QEMU's check finds no leak.
+    fn is_tight(&self, image: &str) -> bool {
+        self.lab.try_tool("qemu-img", &["check", image]).status.code() == Some(0)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.lab.path(name).exists()
     }
@@ -179,6 +224,20 @@ fn holey(lab: &Lab) {
 fn holey_qed(lab: &Lab) {
     qed(lab);
     std::fs::OpenOptions::new().write(true).open(lab.path("l3")).unwrap().set_len(HOLEY).unwrap();
+}
+
+/// With clusters that count as used and are not: the end of a write that was cut off.
+fn leaking(lab: &Lab) {
+    saved_leaf(lab);
+    use std::io::{Seek, SeekFrom, Write};
+    // Refcounts of 16 bits in the first block, at 128 KiB in a new image of 64 KiB clusters.
+    let mut file = std::fs::OpenOptions::new().write(true).open(lab.path("l3")).unwrap();
+    let len = file.metadata().unwrap().len();
+    file.set_len(len + (2 << 16)).unwrap();
+    file.seek(SeekFrom::Start((2 << 16) + (len >> 16) * 2)).unwrap();
+    file.write_all(&[0, 1, 0, 1]).unwrap();
+    drop(file);
+    assert_eq!(lab.try_tool("qemu-img", &["check", "l3"]).status.code(), Some(3), "no leaks");
 }
 
 /// And side <- on l1, with snapshots, of which each reads something else through it.
