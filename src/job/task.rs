@@ -4,8 +4,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::Format;
-use crate::plan::{CopyMode, FileState, Plan, Step};
+use crate::image::{BackingRef, Format};
+use crate::plan::{Copy, CopyMode, FileState, Plan, Step};
+
+/// What an image is to record as its backing file.
+pub(super) fn reference(backing: Option<&Path>, format: Option<Format>) -> Option<BackingRef> {
+    backing
+        .map(|name| BackingRef { name: name.into(), format: format.map(|format| format.name().to_owned()) })
+}
 
 /// Steps, and the files they are about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +40,26 @@ impl Task {
     /// Whether all of it becomes true at one instant, so that there is nothing to finish or to undo when
     /// it is cut off.
     pub(super) fn is_one_switch(&self) -> bool {
-        let mut changing = self.steps.iter().filter(|step| step.changes());
-        match (changing.next(), changing.next()) {
-            (Some(step), None) => !self.in_place(step),
-            (None, _) => true,
-            _ => false,
+        let changing: Vec<_> = self.steps.iter().filter(|step| step.changes()).collect();
+        match changing[..] {
+            [] => true,
+            [step] => !self.in_place(step),
+            _ => self.linked_copy().is_some(),
         }
+    }
+
+    /// The copy and the new backing file that come true in one switch, when they are all there is to do:
+    /// a rebase. Otherwise each is a step that can be undone.
+    pub(super) fn linked_copy(&self) -> Option<(&Copy, Option<BackingRef>)> {
+        let changing: Vec<_> = self.steps.iter().filter(|step| step.changes()).collect();
+        let [Step::Copy(copy), Step::Relink { image, backing, format, .. }] = changing[..] else {
+            return None;
+        };
+        let together = copy.into == *image
+            && copy.mode == CopyMode::Fill
+            && copy.format == Format::Qcow2
+            && self.data_of(image).is_none();
+        together.then(|| (copy, reference(backing.as_deref(), *format)))
     }
 
     /// Whether the step overwrites what some view reads where it lies.

@@ -21,7 +21,7 @@ use super::refupdate::RefUpdate;
 use super::snapshots;
 use super::walk::walk_all;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{Files, State, Written};
+use crate::image::{BackingRef, Files, State, Written};
 use crate::units::{Guest, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
@@ -44,6 +44,8 @@ pub struct Writer {
     pub(super) tidy: bool,
     pub(super) leaves_room: bool,
     pub(super) content_changes: bool,
+    /// The backing file that the image will name, or that it will name none.
+    pub(super) link: Option<Option<BackingRef>>,
     pub(super) dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
     pub(super) old_len: Option<u64>,
@@ -105,6 +107,7 @@ impl Writer {
             tidy: false,
             leaves_room: false,
             content_changes: false,
+            link: None,
             old_len: Some(image.file.len()?),
             header,
             image,
