@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Processor time below this is too coarse for a ratio: the system counts it in hundredths.
@@ -73,11 +73,29 @@ pub(crate) fn run(command: &mut Command) {
     assert!(status.as_ref().is_ok_and(|s| s.success()), "{command:?} failed: {status:?}");
 }
 
+/// More memory than this is too much, whatever the image.
+const MOST_MEMORY: u64 = 64 << 20;
+
 /// The times of both sides.
 #[derive(Default)]
 pub(crate) struct Pair {
     pub(crate) ours: Times,
     pub(crate) theirs: Times,
+    /// How many times faster we want to be.
+    pub(crate) target: Option<f64>,
+}
+
+/// A line for each report, to be shown together at the end.
+static TABLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Shows all reports of measured changes together.
+pub(crate) fn summary() {
+    let table = TABLE.lock().unwrap();
+    if !table.is_empty() {
+        let (what, ours, theirs) = ("what", "cowherd ms", "qemu-img ms");
+        println!("\n{what:66} {ours:>10} {theirs:>11} {:>6} {:>6} {:>13}", "ratio", "target", "peak MiB");
+        table.iter().for_each(|line| println!("{line}"));
+    }
 }
 
 impl Pair {
@@ -104,7 +122,25 @@ impl Pair {
             ),
             false => String::new(),
         };
-        println!("  ratio of the medians        {:9.1}{busy}", self.theirs.median() / self.ours.median());
+        let (ours, theirs) = (self.ours.median() * 1e3, self.theirs.median() * 1e3);
+        let ratio = theirs / ours;
+        println!("  ratio of the medians        {ratio:9.1}{busy}");
+        if self.ours.peak == 0 {
+            return;
+        }
+        let mib = |bytes: u64| bytes >> 20;
+        println!(
+            "  peak memory                 {:9} MiB, theirs {} MiB",
+            mib(self.ours.peak),
+            mib(self.theirs.peak)
+        );
+        let target = self.target.unwrap_or(1.0);
+        let missed = if ratio < target || self.ours.peak >= MOST_MEMORY { " missed" } else { "" };
+        TABLE.lock().unwrap().push(format!(
+            "{what:66} {ours:10.1} {theirs:11.1} {ratio:6.1} {target:6.1} {:5} / {:5}{missed}",
+            mib(self.ours.peak),
+            mib(self.theirs.peak)
+        ));
     }
 }
 
@@ -114,6 +150,8 @@ pub(crate) struct Times {
     walls: Vec<Duration>,
     /// Processor time of all rounds together: what a busy machine changes least.
     busy: Duration,
+    /// Largest resident memory in bytes, where it was measured.
+    pub(crate) peak: u64,
 }
 
 impl Times {

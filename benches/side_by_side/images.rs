@@ -1,6 +1,7 @@
 //! What the images hold, and how they are made: by our own writers.
 
 use std::fs::File as StdFile;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -124,9 +125,27 @@ pub(crate) fn lay_out(
     target.finish().unwrap();
 }
 
+/// Copies a file byte by byte: copies that share blocks would make both sides pay for the sharing.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let (mut from, mut to) = (StdFile::open(from).unwrap(), StdFile::create(to).unwrap());
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match from.read(&mut buffer).unwrap() {
+            0 => return,
+            n => to.write_all(&buffer[..n]).unwrap(),
+        }
+    }
+}
+
+/// What a command left in memory only, on the disk.
+pub(crate) fn sync(files: impl IntoIterator<Item = impl AsRef<Path>>) {
+    files.into_iter().filter_map(|file| StdFile::open(file).ok()).for_each(|file| file.sync_data().unwrap());
+}
+
 /// Everything on the disk, so that nothing is written back while the clock runs.
 pub(crate) fn settle(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         StdFile::open(entry.unwrap().path()).unwrap().sync_all().unwrap();
     }
+    StdFile::open(folder).unwrap().sync_all().unwrap();
 }

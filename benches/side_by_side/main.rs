@@ -11,47 +11,90 @@
 //! | `duel` | two sides taking turns, the clock, the report |
 //! | `images` | what the images hold, and how they are made |
 //! | `verdict` | that both sides say the same |
-//! | `scan`, `metadata`, `compare`, `commit`, `changes` | the benches |
+//! | `between` | how much memory a command takes |
+//! | `place` | the file system, with or without shared blocks |
+//! | `herd` | a chain that operations change |
+//! | `scan`, `metadata`, `compare`, `commit`, `changes`, `snapshots` | the benches |
+//!
+//! Benches whose name begins with `xfs` make a file system in a file, which takes root and mkfs.xfs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod between;
 mod changes;
 mod commit;
 mod compare;
 mod duel;
+mod herd;
 mod images;
 mod metadata;
+mod place;
 mod scan;
+mod snapshots;
 mod verdict;
 
-fn main() {
+use std::process::ExitCode;
+
+use place::Place;
+
+/// A bench, and what it takes.
+enum Bench {
+    Plain(fn()),
+    /// On the usual file system, or (by name) on one that shares blocks.
+    Placed(fn(Place)),
+}
+
+fn main() -> ExitCode {
+    if let Some(end) = between::stand_between() {
+        return end;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` runs this too; a measurement is not a test.
     if !arguments.iter().any(|a| a == "--bench") {
         println!("side_by_side: measures only under cargo bench");
-        return;
+        return ExitCode::SUCCESS;
+    }
+    if let Some(end) = place::apart() {
+        return end;
     }
     if !duel::has_qemu() {
         println!("qemu-img is not installed: cowherd's own times follow, and no ratios");
     }
     let wanted: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let benches: [(&str, fn()); 12] = [
-        ("scan", scan::folder),
-        ("small", metadata::small),
-        ("chain", metadata::chain),
-        ("terabyte", metadata::terabyte),
-        ("qed", metadata::qed),
-        ("compare", compare::qcow2),
-        ("raw", compare::raw),
-        ("compressed", compare::compressed),
-        ("commit", commit::layer),
-        ("layers", changes::layers),
-        ("rebase", changes::rebase),
-        ("snapshots", changes::snapshots),
+    use Bench::{Placed, Plain};
+    let benches = [
+        ("scan", Plain(scan::folder)),
+        ("small", Plain(metadata::small)),
+        ("chain", Plain(metadata::chain)),
+        ("terabyte", Plain(metadata::terabyte)),
+        ("qed", Plain(metadata::qed)),
+        ("compare", Plain(compare::qcow2)),
+        ("raw", Plain(compare::raw)),
+        ("compressed", Plain(compare::compressed)),
+        ("commit", Placed(commit::layer)),
+        ("layers", Placed(changes::layers)),
+        ("rebase", Placed(changes::rebase)),
+        ("flatten", Placed(changes::flatten)),
+        ("snapshots", Plain(snapshots::small)),
+        ("snapshots-huge", Plain(snapshots::huge)),
+        ("xfs-commit", Placed(commit::layer)),
+        ("xfs-layers", Placed(changes::layers)),
+        ("xfs-rebase", Placed(changes::rebase)),
+        ("xfs-flatten", Placed(changes::flatten)),
     ];
     for (name, bench) in benches {
-        if wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())) {
-            bench();
+        if !wanted.is_empty() && !wanted.iter().any(|w| name.contains(w.as_str())) {
+            continue;
+        }
+        match bench {
+            Plain(bench) => bench(),
+            Placed(bench) if !name.starts_with("xfs") => bench(Place::usual()),
+            Placed(bench) => match Place::reflink() {
+                Ok(place) => bench(place),
+                Err(why) => println!("\n{name}: ignored: {why}"),
+            },
         }
     }
+    duel::summary();
+    ExitCode::SUCCESS
 }

@@ -36,7 +36,7 @@ pub(super) fn watch(job: Job, how: Watch, out: &Out) -> anyhow::Result<Report> {
         }
         show.tell(&job.take_notes(), out);
         show.update(&job.progress());
-        std::thread::sleep(LOOK);
+        job.wait_for(LOOK);
     }
     show.tell(&job.take_notes(), out);
     show.finish(&job.progress());

@@ -32,7 +32,7 @@ pub use measure::{Measure, Units, Used};
 pub use prealloc::Preallocation;
 
 use crate::error::{Error, Kind, Place, Result};
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::{File, Unused, read_exact_or_zero};
 use crate::units::{Guest, Host};
 
 /// One image file, open for reading. Usable from several threads.
@@ -141,6 +141,13 @@ pub trait Target: Send {
     /// (dirty bitmaps) is marked invalid in the same switch.
     fn content_changes(&mut self) {}
 
+    /// Has the image name another backing file, or none, in the same switch that makes the rest true.
+    /// `false` when the format needs a switch of its own for that.
+    fn relink(&mut self, backing: Option<&BackingRef>) -> Result<bool> {
+        let _ = backing;
+        Ok(false)
+    }
+
     /// A place for up to `len` bytes of the guest range at `at`: where, and how many contiguous
     /// bytes (whole units, at least one).
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)>;
@@ -160,6 +167,12 @@ pub trait Target: Send {
 
     /// Makes the change durable and visible, and gives freed space back.
     fn finish(self: Box<Self>) -> Result<Written>;
+
+    /// The same, but leaves room that takes long to give back to the caller, who must see to it before
+    /// anybody changes the image again.
+    fn finish_soon(self: Box<Self>) -> Result<(Written, Option<Unused>)> {
+        Ok((self.finish()?, None))
+    }
 }
 
 /// Starts a change of the image in `files`, whose format must be known. With `dry` nothing is

@@ -11,6 +11,7 @@
 //! | `progress` | how far it is, for faces to look at |
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
+//! | `giving` | room going back to the file system meanwhile |
 //! | `steps` | one executor per step |
 //! | `run` | from locks to the end of a plan |
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
@@ -20,6 +21,7 @@
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod files;
+mod giving;
 mod journal;
 mod leftover;
 mod marks;
@@ -37,6 +39,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
 
 pub use leftover::{Leftover, leftovers, leftovers_below, none_in_the_way};
 pub use progress::{Phase, Progress, Snapshot};
@@ -47,7 +52,7 @@ use self::task::Task;
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{HazardKind, Plan};
-use crate::storage::{Disk, HostDisk};
+use crate::storage::{Disk, HostDisk, trim_memory};
 
 /// How a job runs.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +81,8 @@ pub struct Job {
     title: String,
     progress: Arc<Progress>,
     worker: Option<JoinHandle<Result<Report>>>,
+    /// Cut off when the worker ends.
+    ended: Receiver<()>,
 }
 
 impl Job {
@@ -137,16 +144,19 @@ impl Job {
     ) -> Result<Self> {
         let progress = Arc::new(progress);
         let its = progress.clone();
+        let (alive, ended) = crossbeam_channel::bounded::<()>(0);
+        trim_memory();
         let worker = std::thread::Builder::new()
             .name("job".to_owned())
             .spawn(move || {
+                let _alive = alive;
                 // A panic becomes the job's failure, never the program's.
                 let outcome = catch_unwind(AssertUnwindSafe(|| work(&its)));
                 its.enter(Phase::Done);
                 outcome.unwrap_or_else(|_| Err(died()))
             })
             .map_err(|e| Error::io("cannot start a thread for the job", e))?;
-        Ok(Self { title, progress, worker: Some(worker) })
+        Ok(Self { title, progress, worker: Some(worker), ended })
     }
 
     /// What it does, one line for people.
@@ -177,6 +187,12 @@ impl Job {
     /// Whether it is over, well or not.
     pub fn is_finished(&self) -> bool {
         self.worker.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until it is over, at most this long.
+    pub fn wait_for(&self, time: Duration) {
+        // Nothing is ever sent: the other end is dropped.
+        let _ = self.ended.recv_timeout(time);
     }
 
     /// Waits for the end and gives the outcome. A stopped job fails with [`Kind::Cancelled`]; the

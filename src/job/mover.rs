@@ -1,5 +1,6 @@
 //! Moving guest bytes into place: by the kernel where it can, never long without looking at cancel.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Progress;
@@ -12,6 +13,9 @@ use crate::units::{Guest, Host};
 
 /// Most bytes moved between two looks at cancel and the clock.
 const CHUNK: u64 = 4 << 20;
+/// Bytes after which the disk begins to write what was moved, while more is moved: one sync at the end
+/// would have it idle until then.
+const WRITEBACK: u64 = 8 << 20;
 /// Longest sleep between two looks at cancel.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -22,6 +26,7 @@ pub(super) struct Mover<'a> {
     pub(super) progress: &'a Progress,
     pub(super) pace: &'a mut Pace,
     pub(super) buffer: &'a mut CopyBuffer,
+    pub(super) unwritten: Unwritten,
 }
 
 impl Mover<'_> {
@@ -37,6 +42,7 @@ impl Mover<'_> {
             }
             let n = self.pace.chunk().min(len - done);
             self.chunk(state, at.0 + done, host.0 + done, n)?;
+            self.unwritten.add(self.file, host.0 + done, n);
             done += n;
             self.progress.advance(n);
             self.pace.moved(n, self.progress);
@@ -90,6 +96,27 @@ impl Mover<'_> {
             to += n;
         }
         Ok(())
+    }
+}
+
+/// What was moved and lies in memory only, as far as we asked.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    range: Option<Range<u64>>,
+    bytes: u64,
+}
+
+impl Unwritten {
+    fn add(&mut self, file: &dyn File, start: u64, len: u64) {
+        let end = start.saturating_add(len);
+        let range = self.range.take().map_or(start..end, |r| r.start.min(start)..r.end.max(end));
+        self.bytes += len;
+        if self.bytes < WRITEBACK {
+            self.range = Some(range);
+            return;
+        }
+        file.start_writeback(range.start, range.end - range.start);
+        self.bytes = 0;
     }
 }
 

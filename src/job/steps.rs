@@ -1,21 +1,21 @@
 //! One executor per step of a plan.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::Files;
+use super::giving::Giving;
 use super::journal::{Done, Journal, Log, Now};
-use super::mover::{Mover, Pace};
-use super::task::Task;
+use super::mover::{Mover, Pace, Unwritten};
+use super::task::{Task, reference};
 use super::trash::note;
 use super::undo::{possible, resumable, rolled_back};
 use super::{Options, Phase, Progress, Report, marks};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
-use crate::image::{self, BackingRef, Format, Repair, Severity, State, Target, Written};
+use crate::image::{self, Format, Repair, Severity, State, Target, Written};
 use crate::plan::{Copy, CopyMode, SnapshotChange, Source, Step, drive, make, resize_image};
 use crate::storage::{CopyBuffer, Disk, Partial, adopt, in_trash, link, trash, unlink};
 use crate::text::{Shown, human_size};
@@ -25,6 +25,8 @@ pub(super) struct Run<'a> {
     task: &'a Task,
     pub(super) progress: &'a Progress,
     pub(super) disk: Arc<dyn Disk>,
+    /// Before the files, whose locks outlast it.
+    giving: Giving,
     pub(super) files: Files,
     gate: Gate,
     pace: Pace,
@@ -50,9 +52,9 @@ impl<'a> Run<'a> {
         options: &Options,
     ) -> Self {
         let (pace, buffer) = (Pace::new(options.rate_limit), CopyBuffer::default());
-        let (report, journal) = (Report::default(), None);
+        let (report, journal, giving) = (Report::default(), None, Giving::default());
         let (again, committed) = (false, false);
-        Self { task, progress, disk, files, gate, pace, buffer, report, journal, again, committed }
+        Self { task, progress, disk, files, gate, pace, giving, buffer, report, journal, again, committed }
     }
 
     /// Remembers in `journal` how far it is from now on.
@@ -94,6 +96,7 @@ impl<'a> Run<'a> {
             if step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_))) {
                 self.no_way_back(index)?;
             }
+            self.giving.wait(&step.writes())?;
             let moved = self.execute(step, index)?;
             if step.changes() {
                 self.again = false;
@@ -103,7 +106,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Ok(())
+        self.giving.end()
     }
 
     /// What a step left, for the journal.
@@ -148,6 +151,8 @@ impl<'a> Run<'a> {
     /// What is left of a failure: what was done is undone where that is possible; otherwise
     /// the journal stays, and the job can be finished.
     pub(super) fn give_up(&mut self, error: Error) -> Error {
+        // The failure that came first is the one to tell.
+        let _ = self.giving.end();
         let Some(journal) = &self.journal else { return without_journal(error) };
         let resumable = resumable(journal.path());
         let back = possible(journal.log()).and_then(|()| self.undo_all());
@@ -220,11 +225,17 @@ impl<'a> Run<'a> {
         if overwrites {
             target.content_changes();
         }
+        // One that was begun with a journal goes on step by step.
+        if let (None, Some((_, backing))) = (&self.journal, self.task.linked_copy()) {
+            target.relink(backing.as_ref()).at(&copy.into)?;
+        }
         let runs = copy.runs(&source, target.unit(), target.size(), false)?;
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
         // A mark says better than the time whether somebody else wrote.
         let journal = self.journal.as_ref().filter(|journal| !journal.log().marks(&copy.into));
-        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
+        let by_time = journal.is_some();
+        let mut mover =
+            Mover { source: &source, file: &*file, progress, pace, buffer, unwritten: Unwritten::default() };
         drive(runs, &mut *target, &mut |state, at, host, len| {
             journal.map_or(Ok(()), Journal::beat)?;
             mover.fill(state, at, host, len)
@@ -241,9 +252,14 @@ impl<'a> Run<'a> {
             self.committed = true;
             self.no_way_back(index)?;
         }
-        let written = target.finish()?;
+        let (written, unused) = target.finish_soon()?;
         self.wrote(written);
-        Ok(())
+        match unused {
+            // Its times are all that tells whether somebody else wrote to it.
+            Some(unused) if by_time => unused.give_back(),
+            Some(unused) => self.giving.begin(&copy.into, unused),
+            None => Ok(()),
+        }
     }
 
     fn relink(
@@ -254,11 +270,11 @@ impl<'a> Run<'a> {
         of: Format,
     ) -> Result<()> {
         self.progress.enter(Phase::Finishing);
+        if self.journal.is_none() && self.task.linked_copy().is_some() {
+            return Ok(()); // its copy brought it along
+        }
         let file = self.files.get(image)?.image;
-        let backing = backing.map(|name| BackingRef {
-            name: OsString::from(name),
-            format: format.map(|format| format.name().to_owned()),
-        });
+        let backing = reference(backing, format);
         self.report.written_bytes += image::relink(&*file, of, backing.as_ref()).at(image)?;
         Ok(())
     }
@@ -314,7 +330,8 @@ impl<'a> Run<'a> {
         let target = image::write(self.files.get(image)?, format, false)?;
         let file = target.file().clone();
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
-        let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer };
+        let mut mover =
+            Mover { source: &source, file: &*file, progress, pace, buffer, unwritten: Unwritten::default() };
         let view = source.view(State::Active)?;
         let written =
             resize_image(target, view, to, &mut |state, at, host, len| mover.fill(state, at, host, len))?;

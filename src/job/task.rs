@@ -4,7 +4,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{self, FileState, Plan, Step};
+use crate::image::{BackingRef, Format};
+use crate::plan::{self, Copy, FileState, Plan, Step};
+
+/// What an image is to record as its backing file.
+pub(super) fn reference(backing: Option<&Path>, format: Option<Format>) -> Option<BackingRef> {
+    backing
+        .map(|name| BackingRef { name: name.into(), format: format.map(|format| format.name().to_owned()) })
+}
 
 /// Steps, and the files they are about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +40,14 @@ impl Task {
     /// Whether there is nothing to finish or to undo when it is cut off.
     pub(super) fn is_one_switch(&self) -> bool {
         plan::is_one_switch(&self.steps, &self.files)
+    }
+
+    /// The copy and the new backing file that come true in one switch, when they are all there is to do:
+    /// a rebase. Otherwise each is a step that can be undone.
+    pub(super) fn linked_copy(&self) -> Option<(&Copy, Option<BackingRef>)> {
+        let (copy, link) = plan::linked_copy(&self.steps, &self.files)?;
+        let Step::Relink { backing, format, .. } = link else { return None };
+        Some((copy, reference(backing.as_deref(), *format)))
     }
 
     /// Whether the step overwrites what some view reads where it lies.

@@ -73,4 +73,4 @@ pub use resize::resize;
 pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use step::{SnapshotChange, Step};
-pub use switch::{data_of, is_in_place, is_one_switch, targets};
+pub use switch::{data_of, is_in_place, is_one_switch, linked_copy, targets};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CopyMode, FileState, Step};
+use super::{Copy, CopyMode, FileState, Step};
 use crate::image::Format;
 
 /// Whether all of it becomes true at one instant, so that there is nothing to finish or to undo when it is
@@ -12,8 +12,20 @@ pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
     match (changing.next(), changing.next()) {
         (Some(step), None) => !is_in_place(step, files),
         (None, _) => true,
-        _ => false,
+        _ => linked_copy(steps, files).is_some(),
     }
+}
+
+/// The copy and the new backing file that come true in one switch, when they are all there is to do: a
+/// rebase of a qcow2. Otherwise each is a step that can be undone.
+pub fn linked_copy<'a>(steps: &'a [Step], files: &[FileState]) -> Option<(&'a Copy, &'a Step)> {
+    let changing: Vec<_> = steps.iter().filter(|step| step.changes()).collect();
+    let [Step::Copy(copy), link @ Step::Relink { image, .. }] = changing[..] else { return None };
+    let together = copy.into == *image
+        && copy.mode == CopyMode::Fill
+        && copy.format == Format::Qcow2
+        && data_of(files, image).is_none();
+    together.then_some((copy, link))
 }
 
 /// Whether the step overwrites what some view reads where it lies.

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 /// Buffered writes beyond this were slower wherever it was measured.
 const CHUNK: usize = 256 << 10;
 
+/// Most bytes of one call that shares blocks.
+const SHARED_CHUNK: usize = 1 << 30;
 /// From here on a copy goes past the page cache.
 const BULK: u64 = 512 << 10;
 /// Bytes of one direct write.
@@ -126,14 +128,17 @@ pub fn copy_range(
     if from == to && src.id() == dst.id() {
         return Ok(());
     }
-    if len >= BULK && !can_share(src, from, dst, to) {
+    let shares = can_share(src, from, dst, to);
+    if len >= BULK && !shares {
         let done = copy_direct(src, from, dst, to, len, buffer)?;
         (from, to, len) = (from + done, to + done, len - done);
     }
     if let (Some(src_fd), Some(dst_fd)) = (src.fd(), dst.fd()) {
+        // Shared blocks cost one call, however many they are.
+        let most = if shares { SHARED_CHUNK } else { CHUNK };
         while len > 0 {
             let (mut off_in, mut off_out) = (from, to);
-            let n = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
+            let n = usize::try_from(len).unwrap_or(usize::MAX).min(most);
             let copied = rustix::io::retry_on_intr(|| {
                 rustix::fs::copy_file_range(src_fd, Some(&mut off_in), dst_fd, Some(&mut off_out), n)
             });

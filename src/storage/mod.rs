@@ -4,7 +4,7 @@
 //! except through it. Real files ([`RealFile`]), memory ([`MemFile`]) and a recorder for crash
 //! tests ([`Recorder`]) behave the same, so a test can cut the power between any two writes.
 //!
-//! The only `unsafe` of the crate is in `sys.rs`: three system calls that no safe wrapper offers.
+//! The only `unsafe` of the crate is in `sys.rs`: a few calls that no safe wrapper offers.
 
 mod access;
 mod copy;
@@ -22,6 +22,7 @@ mod sys;
 mod trash;
 mod trash_list;
 mod trash_note;
+mod unused;
 mod watched;
 
 use std::os::fd::BorrowedFd;
@@ -41,9 +42,16 @@ pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
 pub use trash_list::{Trashed, discard, discard_notes, trash_contents, trash_folders, untrash};
 pub use trash_note::{Below, Note};
+pub use unused::Unused;
 pub use watched::Watched;
 
 use crate::error::Result;
+
+/// Gives memory that was freed back to the system: a plan of a large image takes as much as the job after
+/// it, on another thread, whose allocations would not use it again.
+pub fn trim_memory() {
+    sys::trim_memory();
+}
 
 /// Which file this is, whatever its name: device and inode, as two views of one file agree on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -83,6 +91,12 @@ pub trait File: Send + Sync {
     fn write_direct(&self, offset: u64, buf: &[u8]) -> Result<bool> {
         let _ = (offset, buf);
         Ok(false)
+    }
+
+    /// Says that a range will not change again soon, so that writing it can begin before
+    /// [`sync`](Self::sync) waits for it. It promises nothing.
+    fn start_writeback(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
     }
 
     /// Whether it can become longer: a block device cannot.

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate};
 use rustix::io::Errno;
 
-use super::{File, FileId};
+use super::{File, FileId, sys};
 use crate::error::{Error, Kind, Result};
 
 /// Enough for every disk: direct writes are in whole blocks.
@@ -151,6 +151,10 @@ impl File for RealFile {
             Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => Ok(false),
             Err(e) => Err(self.fail("cannot write", offset)(e)),
         }
+    }
+
+    fn start_writeback(&self, offset: u64, len: u64) {
+        sys::start_writeback(self.file.as_fd(), offset, len);
     }
 
     fn can_grow(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The one place with `unsafe`: open-file-description locks, which no safe wrapper in our tree has.
+//! The one place with `unsafe`: open-file-description locks, early writeback and returning memory, for
+//! which our tree has no safe wrapper.
 
 #![allow(unsafe_code)]
 
@@ -53,4 +54,26 @@ pub(super) fn held_by_other(fd: BorrowedFd<'_>, range: ByteRange) -> io::Result<
         return Err(io::Error::last_os_error());
     }
     Ok(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// Has the kernel begin to write what is dirty in a range, without waiting for it.
+///
+/// For pacing only: nothing is durable, and what goes wrong is told by the sync that follows.
+pub(super) fn start_writeback(fd: BorrowedFd<'_>, offset: u64, len: u64) {
+    let (Ok(offset), Ok(len)) = (libc::off64_t::try_from(offset), libc::off64_t::try_from(len)) else {
+        return;
+    };
+    // SAFETY: `fd` is open for the whole call (it is borrowed); the call takes plain integers and touches
+    // no memory of ours.
+    unsafe { libc::sync_file_range(fd.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// Gives memory that was freed back to the system.
+pub(super) fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes no pointer and only touches what the allocator knows to be free; it locks the
+    // allocator as any other call of it does.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }

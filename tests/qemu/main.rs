@@ -35,6 +35,7 @@ mod qed;
 mod qed_commit;
 mod random;
 mod reading;
+mod reads;
 mod refuse;
 mod repairing;
 mod terminal;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let cases = [
         reading::cases(),
+        reads::cases(),
         checking::cases(),
         changing::cases(),
         repairing::cases(),

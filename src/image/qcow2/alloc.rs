@@ -10,6 +10,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Holes smaller than this are not worth breaking a bulk copy into pieces.
 const WORTHWHILE: u64 = 16;
+/// So many smaller ones are remembered.
+const MOST_SKIPPED: usize = 1024;
 /// Host offsets have 56 bits.
 const MAX_OFFSET_BITS: u32 = 56;
 
@@ -19,15 +21,26 @@ pub(super) struct Alloc {
     /// References really there, when the recorded ones cannot be trusted.
     real: Option<Counts>,
     cluster_bits: u32,
+    block_entries: u64,
     next: u64,
     /// Runs set aside for tables of just this length, in order of place: first cluster and how many.
     reserved: Vec<(u64, u64)>,
+    /// Holes that were too small for data, for tables: first cluster and length.
+    skipped: Vec<(u64, u64)>,
 }
 
 impl Alloc {
     /// Starts behind the header.
     pub(super) fn new(header: &Header, old: Refcounts, real: Option<Counts>) -> Self {
-        Self { old, real, cluster_bits: header.cluster_bits, next: 1, reserved: Vec::new() }
+        Self {
+            old,
+            real,
+            cluster_bits: header.cluster_bits,
+            block_entries: header.block_entries(),
+            next: 1,
+            reserved: Vec::new(),
+            skipped: Vec::new(),
+        }
     }
 
     /// One to `want` clusters in a row: first cluster and how many.
@@ -39,6 +52,11 @@ impl Alloc {
     pub(super) fn exact(&mut self, count: u64) -> Result<u64> {
         if let Some(at) = self.reserved.iter().position(|(_, len)| *len == count) {
             return Ok(self.reserved.remove(at).0);
+        }
+        if let Some((start, len)) = self.skipped.iter_mut().find(|(_, len)| *len >= count) {
+            let at = *start;
+            (*start, *len) = (at + count, *len - count);
+            return Ok(at);
         }
         Ok(self.take(count, count)?.0)
     }
@@ -78,12 +96,15 @@ impl Alloc {
 
     fn take(&mut self, least: u64, want: u64) -> Result<(u64, u64)> {
         loop {
-            let start = self.next;
+            let start = self.behind_used(self.next)?;
             let mut len = 0;
             while len < want && self.is_free(start + len)? {
                 len += 1;
             }
             if len < least {
+                if len > 0 && self.skipped.len() < MOST_SKIPPED {
+                    self.skipped.push((start, len));
+                }
                 self.next = start + len + 1;
                 continue;
             }
@@ -96,6 +117,20 @@ impl Alloc {
             self.next = start + len;
             return Ok((start, len));
         }
+    }
+
+    /// The first cluster from `from` on that has no recorded reference: whole blocks of used ones are
+    /// passed at once.
+    fn behind_used(&mut self, mut from: u64) -> Result<u64> {
+        while from < self.old.coverage() {
+            let (index, first) = (from / self.block_entries, from % self.block_entries);
+            match self.old.block(index)?.map(|block| block.first_zero(first)) {
+                Some(None) => from = (index + 1) * self.block_entries,
+                Some(Some(free)) => return Ok(index * self.block_entries + free),
+                None => return Ok(from),
+            }
+        }
+        Ok(from)
     }
 
     fn is_free(&mut self, cluster: u64) -> Result<bool> {

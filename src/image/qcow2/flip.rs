@@ -2,11 +2,19 @@
 
 use super::extensions::BITMAPS;
 use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
+use super::refupdate::RefUpdate;
+use super::relink::{Link, link};
 use super::tables::to_be_bytes;
 use super::writer::Writer;
-use crate::error::{Error, Result};
-use crate::storage::read_exact_or_zero;
+use crate::error::{Error, Kind, Result};
+use crate::image::BackingRef;
+use crate::storage::{Unused, read_exact_or_zero};
 use crate::units::{align_up, div_up};
+
+/// Room for a few tables stays with the file: the next change needs as much, and a hole costs more time
+/// than so little is worth. Bytes, and the part of a large file.
+const LEFT: u64 = 1 << 20;
+const LEFT_OF: u64 = 512;
 
 impl Writer {
     pub(super) fn write_l1(&mut self) -> Result<()> {
@@ -32,10 +40,11 @@ impl Writer {
 
     pub(super) fn write_refcounts(&mut self) -> Result<()> {
         let settled = self.refs.settle(&mut self.alloc)?;
-        let blocks: Vec<_> = self.refs.blocks().map(|(at, block)| (at, block.bytes.clone())).collect();
-        for (at, bytes) in blocks {
-            self.put(at, &bytes)?;
-        }
+        // Not copied first: together they may be most of the memory that this takes.
+        let refs = std::mem::replace(&mut self.refs, RefUpdate::new(&self.header));
+        let put = refs.blocks().try_for_each(|(at, block)| self.put(at, &block.bytes));
+        self.refs = refs;
+        put?;
         self.put(settled.table_at, &to_be_bytes(&settled.table))?;
         self.header.reftable_offset = settled.table_at << self.header.cluster_bits;
         self.header.reftable_clusters = settled.table_clusters as u32;
@@ -64,16 +73,40 @@ impl Writer {
         header.store(&sector)
     }
 
+    /// Sector 0 as it is, but with another backing file, and what else that takes.
+    pub(super) fn with_link(&self, backing: &Option<BackingRef>) -> Result<(Link, [u8; SECTOR])> {
+        if self.content_changes {
+            // The bitmaps may have to leave the same sector; no operation needs both.
+            return Err(Error::new(Kind::Internal, "another backing file and other content at once"));
+        }
+        let mut sector = [0; SECTOR];
+        read_exact_or_zero(&*self.image.file, 0, &mut sector)?;
+        let link = link(&self.image.header, &self.image.extensions, backing.as_ref(), &mut sector)?;
+        Ok((link, sector))
+    }
+
     pub(super) fn flip(&mut self) -> Result<()> {
         self.header.autoclear &= self.lasting_autoclear();
-        let sector = self.sector(&self.header)?;
-        self.done.meta_bytes += SECTOR as u64;
+        let (sector, name) = match self.link.take() {
+            None => (self.sector(&self.header)?, None),
+            Some(backing) => {
+                let (Link { header, name }, sector) = self.with_link(&backing)?;
+                self.header.autoclear &= header.autoclear;
+                self.header.backing_offset = header.backing_offset;
+                self.header.backing_size = header.backing_size;
+                (self.header.store(&sector)?, name)
+            }
+        };
+        self.done.meta_bytes += SECTOR as u64 + name.as_ref().map_or(0, |(_, name)| name.len() as u64);
         if self.dry {
             return Ok(());
         }
         // What could not be read may have been taken for damage, or for nothing at all.
         self.image.watched.was_readable()?;
         let file = self.image.file.clone();
+        if let Some((place, name)) = name {
+            file.write_at(place, &name)?;
+        }
         // Readers take whole sectors and clusters; what is missing at the end is a hole.
         let len = file.len()?;
         if !len.is_multiple_of(self.cluster_size()) {
@@ -85,21 +118,27 @@ impl Writer {
         file.sync()
     }
 
-    /// Gives back what the new image no longer uses.
-    pub(super) fn give_back(&mut self, freed: &[(u64, u64)], end: u64) -> Result<()> {
+    /// Cuts off what the new image no longer uses; what of it lies in the middle remains to be given back.
+    pub(super) fn cut_off(&mut self, freed: &[(u64, u64)], end: u64) -> Result<Unused> {
         let bits = self.header.cluster_bits;
         let file = self.image.file.clone();
+        let inside = freed.iter().filter(|(start, _)| *start < end);
+        let mut holes: Vec<_> =
+            inside.map(|(start, n)| (start << bits, (*n).min(end - start) << bits)).collect();
+        let room: u64 = holes.iter().map(|(_, len)| len).sum();
         self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
-        if self.dry {
-            return Ok(());
+        if self.leaves_room {
+            holes.clear();
+        } else if room <= LEFT.max((end << bits) / LEFT_OF) {
+            self.done.freed_bytes -= room;
+            holes.clear();
         }
-        let holes = freed.iter().filter(|(start, _)| *start < end && !self.leaves_room);
-        for (start, len) in holes {
-            file.punch(start << bits, (*len).min(end - start) << bits)?;
+        if self.dry {
+            return Ok(Unused::new(file, Vec::new()));
         }
         if file.len()? > end << bits {
             file.set_len(end << bits)?;
         }
-        Ok(())
+        Ok(Unused::new(file, holes))
     }
 }

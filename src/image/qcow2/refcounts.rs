@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::storage::{File, is_hole, read_exact_or_zero};
 
 const OFFSET_MASK: u64 = !511;
-/// Blocks kept: those of half a terabyte at the usual widths.
-const CACHE_BYTES: u64 = 16 << 20;
+/// Blocks kept: those of 128 GiB at the usual widths.
+const CACHE_BYTES: u64 = 4 << 20;
 /// Bytes read for a single counter, and how many such pieces are kept.
 const PIECE: u64 = 4096;
 const PIECES: usize = 128;
@@ -113,6 +113,37 @@ impl Block {
         if let Some(bytes) = self.bytes.get_mut(i * width..(i + 1) * width) {
             bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
         }
+    }
+
+    /// Adds `by` to `count` counters from `first` on, none of which may leave 0 to `most`; otherwise gives
+    /// the first that would.
+    pub(super) fn add(&mut self, first: u64, count: u64, by: i64, most: u64) -> std::result::Result<(), u64> {
+        if self.order == 4
+            && let Ok(by) = i16::try_from(by)
+        {
+            let range = first as usize * 2..(first + count) as usize * 2;
+            let (counters, _) = self.bytes.get_mut(range).unwrap_or_default().as_chunks_mut::<2>();
+            for (i, counter) in (first..).zip(counters) {
+                let value = u16::from_be_bytes(*counter).checked_add_signed(by).ok_or(i)?;
+                *counter = value.to_be_bytes();
+            }
+            return Ok(());
+        }
+        for i in first..first + count {
+            let value = self.get(i).checked_add_signed(by).filter(|value| *value <= most).ok_or(i)?;
+            self.set(i, value);
+        }
+        Ok(())
+    }
+
+    /// The first counter from `first` on that is 0.
+    pub(super) fn first_zero(&self, first: u64) -> Option<u64> {
+        if self.order == 4 {
+            let (counters, _) = self.bytes.get(first as usize * 2..)?.as_chunks::<2>();
+            return Some(first + counters.iter().position(|c| *c == [0, 0])? as u64);
+        }
+        let counters = (self.bytes.len() as u64 * 8) >> self.order;
+        (first..counters).find(|i| self.get(*i) == 0)
     }
 
     /// Whether `count` counters from `index` on (whole bytes of them) are 0.

@@ -4,6 +4,7 @@
 //! and 16 bits) and written, with a new refcount table, into free space. Moving a block changes
 //! refcounts itself, so [`RefUpdate::settle`] goes round until nothing new is touched.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alloc::Alloc;
@@ -69,23 +70,23 @@ impl RefUpdate {
 
     /// Adds `by` (may be negative) to the refcounts of `count` clusters from `cluster`.
     pub(super) fn add(&mut self, alloc: &mut Alloc, cluster: u64, count: u64, by: i64) -> Result<()> {
-        let entries = self.header.block_entries();
-        for cluster in cluster..cluster + count {
-            let index = cluster / entries;
-            if !self.changed.contains_key(&index) {
-                let block = alloc.old().block(index)?.cloned().unwrap_or_else(|| Block::empty(&self.header));
-                self.changed.insert(index, block);
-            }
-            let Some(block) = self.changed.get_mut(&index) else { continue };
-            let value = block
-                .get(cluster % entries)
-                .checked_add_signed(by)
-                .filter(|v| *v <= max_refcount(&self.header))
-                .ok_or_else(|| {
-                    let host = cluster << self.header.cluster_bits;
-                    Error::corrupt("refcount leaves its range; check the image first").offset(host)
-                })?;
-            block.set(cluster % entries, value);
+        let (entries, most) = (self.header.block_entries(), max_refcount(&self.header));
+        let (mut at, end) = (cluster, cluster.saturating_add(count));
+        while at < end {
+            let (index, first) = (at / entries, at % entries);
+            let n = (entries - first).min(end - at);
+            let block = match self.changed.entry(index) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let old = alloc.old().block(index)?.cloned();
+                    new.insert(old.unwrap_or_else(|| Block::empty(&self.header)))
+                }
+            };
+            block.add(first, n, by, most).map_err(|i| {
+                let host = (index * entries + i) << self.header.cluster_bits;
+                Error::corrupt("refcount leaves its range; check the image first").offset(host)
+            })?;
+            at += n;
         }
         Ok(())
     }
@@ -120,6 +121,11 @@ impl RefUpdate {
             }
         }
         Ok(())
+    }
+
+    /// Block `index` as it will be, when it changes.
+    pub(super) fn changed_block(&self, index: u64) -> Option<&Block> {
+        self.changed.get(&index)
     }
 
     /// The refcount a cluster will have.
@@ -224,7 +230,12 @@ impl RefUpdate {
         let mut runs: Vec<(u64, u64)> = Vec::new();
         for (index, new) in &self.changed {
             let Some(old) = alloc.old().block(*index)? else { continue };
-            for i in (0..entries).filter(|i| old.get(*i) != 0 && new.get(*i) == 0) {
+            let mut next = new.first_zero(0);
+            while let Some(i) = next {
+                next = new.first_zero(i + 1);
+                if old.get(i) == 0 {
+                    continue;
+                }
                 let cluster = index * entries + i;
                 match runs.last_mut() {
                     Some((start, len)) if *start + *len == cluster => *len += 1,

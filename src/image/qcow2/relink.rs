@@ -16,13 +16,51 @@ use crate::units::align_up;
 /// Records `backing`, or that there is none, in the image in `file`. The caller holds the write lock.
 pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     let header = Header::read(file)?;
-    let Some(backing) = backing else { return unlink(file, &header) };
+    let extensions = Extensions::read(file, &header)?;
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+    let Link { header, name } = link(&header, &extensions, backing, &mut sector)?;
+    let mut written = SECTOR as u64;
+    if let Some((place, name)) = name {
+        file.write_at(place, &name)?;
+        file.sync()?;
+        written += name.len() as u64;
+    }
+    file.write_at(0, &header.store(&sector)?)?;
+    file.sync()?;
+    Ok(written)
+}
+
+/// What sector 0 will say.
+pub(super) struct Link {
+    /// The header with another backing file. The active state reads the same; what an unknown autoclear
+    /// bit promises may not hold any more.
+    pub(super) header: Header,
+    /// What must be durable before: the name, where nothing refers to it yet. Nothing when it is in the
+    /// sector.
+    pub(super) name: Option<(u64, Vec<u8>)>,
+}
+
+/// Prepares `sector`, which is sector 0 as it is, for another backing file, or none.
+pub(super) fn link(
+    header: &Header,
+    extensions: &Extensions,
+    backing: Option<&BackingRef>,
+    sector: &mut [u8; SECTOR],
+) -> Result<Link> {
+    let Some(backing) = backing else {
+        // A format without a name means nothing, so it may stay where it cannot go; the name itself
+        // stays where nothing points at it.
+        extensions.without(BACKING_FORMAT).put(header, extensions, sector);
+        let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA | AUTOCLEAR_JOB);
+        let header = Header { backing_offset: 0, backing_size: 0, autoclear, ..header.clone() };
+        return Ok(Link { header, name: None });
+    };
     if header.autoclear & AUTOCLEAR_RAW_DATA != 0 {
         return Err(Error::unsupported(
             "its data file is a raw image by itself, which cannot show a backing file",
         ));
     }
-    let extensions = Extensions::read(file, &header)?;
     let name = backing.name.as_bytes();
     if name.is_empty() || name.len() > 1023 {
         return Err(Error::unsupported("backing file name must have 1 to 1023 bytes"));
@@ -32,9 +70,6 @@ pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
             Error::unsupported("the header is longer than the one sector that can be changed").offset(100)
         );
     }
-    let mut sector = [0; SECTOR];
-    read_exact_or_zero(file, 0, &mut sector)?;
-
     let mut wanted = extensions.clone();
     if let Some(format) = &backing.format {
         wanted.set(BACKING_FORMAT, format.clone().into_bytes());
@@ -43,41 +78,25 @@ pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
     let choices = [wanted.clone(), wanted.without(FEATURE_NAMES)];
     let chosen = choices
         .iter()
-        .find(|list| list.put(&header, &extensions, &mut sector))
+        .find(|list| list.put(header, extensions, sector))
         .ok_or_else(|| Error::unsupported("header extensions are too long to be changed in one sector"))?;
 
     let start = header.header_length as usize;
     let (area_len, old_len) = (chosen.to_bytes().len(), extensions.to_bytes().len());
     let area_end = start + area_len.max(old_len);
-    let place = place_for_name(&header, start + area_len, area_end, name.len())
+    let place = place_for_name(header, start + area_len, area_end, name.len())
         .ok_or_else(|| Error::unsupported("no room for the new backing file name in the first cluster"))?;
-    if place < SECTOR {
-        sector[place..place + name.len()].copy_from_slice(name);
-    } else {
-        file.write_at(place as u64, name)?;
-        file.sync()?;
-    }
-    let (backing_offset, backing_size) = (place as u64, name.len() as u32);
-    // The active state reads the same; what an unknown bit promises may not hold any more.
+    let outside = match sector.get_mut(place..place + name.len()) {
+        Some(inside) => {
+            inside.copy_from_slice(name);
+            None
+        }
+        None => Some((place as u64, name.to_vec())),
+    };
     let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_JOB);
-    let flipped = Header { backing_offset, backing_size, autoclear, ..header };
-    file.write_at(0, &flipped.store(&sector)?)?;
-    file.sync()?;
-    Ok(SECTOR as u64 + if place < SECTOR { 0 } else { name.len() as u64 })
-}
-
-/// Takes the reference out; the name itself stays where nothing points at it.
-fn unlink(file: &dyn File, header: &Header) -> Result<u64> {
-    let extensions = Extensions::read(file, header)?;
-    let mut sector = [0; SECTOR];
-    read_exact_or_zero(file, 0, &mut sector)?;
-    // A format without a name means nothing, so it may stay where it cannot go.
-    extensions.without(BACKING_FORMAT).put(header, &extensions, &mut sector);
-    let autoclear = header.autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA | AUTOCLEAR_JOB);
-    let flipped = Header { backing_offset: 0, backing_size: 0, autoclear, ..header.clone() };
-    file.write_at(0, &flipped.store(&sector)?)?;
-    file.sync()?;
-    Ok(SECTOR as u64)
+    let (backing_offset, backing_size) = (place as u64, name.len() as u32);
+    let header = Header { backing_offset, backing_size, autoclear, ..header.clone() };
+    Ok(Link { header, name: outside })
 }
 
 /// Room for the name: whole inside sector 0, or whole behind it and clear of the old name.

@@ -7,8 +7,8 @@ use super::header::{AUTOCLEAR_BITMAPS, MAX_L1_BYTES};
 use super::refcounts::max_refcount;
 use super::writer::Writer;
 use crate::error::{Error, Place, Result};
-use crate::image::{State, Target, Written};
-use crate::storage::File;
+use crate::image::{BackingRef, State, Target, Written};
+use crate::storage::{File, Unused};
 use crate::units::{Guest, Host, align_up, div_up};
 
 impl Target for Writer {
@@ -75,6 +75,13 @@ impl Target for Writer {
         self.content_changes = true;
     }
 
+    fn relink(&mut self, backing: Option<&BackingRef>) -> Result<bool> {
+        // Before anything is copied for it: whether there is room.
+        self.with_link(&backing.cloned())?;
+        self.link = Some(backing.cloned());
+        Ok(true)
+    }
+
     fn allocate(&mut self, at: Guest, len: u64) -> Result<(Host, u64)> {
         if self.header.encryption.is_some() {
             return Err(
@@ -119,7 +126,13 @@ impl Target for Writer {
         self.dry
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Written> {
+    fn finish(self: Box<Self>) -> Result<Written> {
+        let (written, unused) = self.finish_soon()?;
+        unused.map_or(Ok(()), Unused::give_back)?;
+        Ok(written)
+    }
+
+    fn finish_soon(mut self: Box<Self>) -> Result<(Written, Option<Unused>)> {
         let path = self.image.file.path().to_path_buf();
         self.close_l2()?;
         if self.unshares {
@@ -135,8 +148,11 @@ impl Target for Writer {
         let stale = self.content_changes && self.image.header.autoclear & AUTOCLEAR_BITMAPS != 0;
         // Data in place changes without any table.
         if untouched && !(stale && self.in_place()) {
+            if self.link.is_some() {
+                self.flip().at(&path)?;
+            }
             self.external_give_back().at(&path)?;
-            return Ok(self.done);
+            return Ok((self.done, None));
         }
         if stale {
             self.drop_bitmaps().at(&path)?;
@@ -148,8 +164,8 @@ impl Target for Writer {
         let freed = self.refs.freed(&mut self.alloc)?;
         let end = self.refs.end(&mut self.alloc)?;
         self.flip().at(&path)?;
-        self.give_back(&freed, end).at(&path)?;
+        let unused = self.cut_off(&freed, end).at(&path)?;
         self.external_give_back().at(&path)?;
-        Ok(self.done)
+        Ok((self.done, Some(unused)))
     }
 }

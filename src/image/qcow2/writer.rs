@@ -21,7 +21,7 @@ use super::refupdate::RefUpdate;
 use super::snapshots;
 use super::walk::walk_all;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::{Files, State, Written};
+use crate::image::{BackingRef, Files, State, Written};
 use crate::units::{Guest, align_up, div_up};
 
 /// A change to one image, in the making. Requests come in guest order.
@@ -46,6 +46,8 @@ pub struct Writer {
     pub(super) content_changes: bool,
     /// Where the bitmap directory will lie, when it moves.
     pub(super) bitmaps_at: Option<u64>,
+    /// The backing file that the image will name, or that it will name none.
+    pub(super) link: Option<Option<BackingRef>>,
     pub(super) dry: bool,
     /// Length to go back to when the change is given up; `None` once the flip was tried.
     pub(super) old_len: Option<u64>,
@@ -108,6 +110,7 @@ impl Writer {
             leaves_room: false,
             content_changes: false,
             bitmaps_at: None,
+            link: None,
             old_len: Some(image.file.len()?),
             header,
             image,
