@@ -146,6 +146,15 @@ impl Block {
         (first..counters).find(|i| self.get(*i) == 0)
     }
 
+    /// How many of the first `count` counters are 0.
+    pub(super) fn zeros_before(&self, count: u64) -> u64 {
+        if self.order == 4 {
+            let (counters, _) = self.bytes.as_chunks::<2>();
+            return counters.iter().take(count as usize).filter(|c| **c == [0, 0]).count() as u64;
+        }
+        (0..count).filter(|i| self.get(*i) == 0).count() as u64
+    }
+
     /// Whether `count` counters from `index` on (whole bytes of them) are 0.
     pub(super) fn is_zero(&self, index: u64, count: u64) -> bool {
         let byte = |i: u64| ((i << self.order) / 8) as usize;

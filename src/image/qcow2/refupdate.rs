@@ -220,6 +220,20 @@ impl RefUpdate {
         Ok(runs)
     }
 
+    /// Clusters before `end` that will not be in use.
+    pub(super) fn free(&self, alloc: &mut Alloc, end: u64) -> Result<u64> {
+        let entries = self.header.block_entries();
+        let mut free = 0;
+        for index in 0..div_up(end, entries) {
+            let most = entries.min(end - index * entries);
+            free += match self.changed.get(&index) {
+                Some(block) => block.zeros_before(most),
+                None => alloc.old().block(index)?.map_or(most, |block| block.zeros_before(most)),
+            };
+        }
+        Ok(free)
+    }
+
     /// The first cluster behind everything that will be in use.
     pub(super) fn end(&self, alloc: &mut Alloc) -> Result<u64> {
         let entries = self.header.block_entries();
