@@ -8,8 +8,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alloc::Alloc;
+use super::block::Block;
 use super::header::Header;
-use super::refcounts::{Block, max_refcount};
+use super::refcounts::max_refcount;
 use crate::error::{Error, Result};
 use crate::units::div_up;
 
