@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
+use super::block::Block;
 use super::chunk::GROUP;
 use super::counts::Counts;
 use super::entry::{COPIED, l2_offset};
 use super::image::Qcow2;
-use super::refcounts::{Block, Refcounts};
+use super::refcounts::Refcounts;
 use super::walk::Walked;
 use crate::error::Result;
 use crate::image::{CheckReport, Severity, State};

@@ -3,6 +3,7 @@
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::super::{BackingRef, DataFile};
+use super::block::Block;
 use super::extensions::{BACKING_FORMAT, DATA_FILE, Extensions};
 use super::header::{
     AUTOCLEAR_RAW_DATA, COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_COMPRESSION, INCOMPAT_DATA_FILE,
@@ -10,7 +11,6 @@ use super::header::{
     SECTOR,
 };
 use super::layout::Layout;
-use super::refcounts::Block;
 use crate::error::{Error, Kind, Result};
 use crate::storage::File;
 use crate::units::{align_up, div_up};

@@ -12,9 +12,12 @@ use crate::storage::{Unused, read_exact_or_zero};
 use crate::units::{align_up, div_up};
 
 /// Room for a few tables stays with the file: the next change needs as much, and a hole costs more time
-/// than so little is worth. Bytes, and the part of a large file.
+/// than so little is worth.
 const LEFT: u64 = 1 << 20;
-const LEFT_OF: u64 = 512;
+/// So does room of data that other data took the place of, as a part of the file. Thousands of holes of a
+/// cluster each took longer than the commit that left them; what is written next goes there first, whoever
+/// writes it.
+const LEFT_OF: u64 = 8;
 
 impl Writer {
     pub(super) fn write_l1(&mut self) -> Result<()> {
@@ -118,6 +121,11 @@ impl Writer {
         file.sync()
     }
 
+    /// Clusters before `end` that will be free.
+    fn free(&mut self, end: u64) -> Result<u64> {
+        self.refs.free(&mut self.alloc, end)
+    }
+
     /// Cuts off what the new image no longer uses; what of it lies in the middle remains to be given back.
     pub(super) fn cut_off(&mut self, freed: &[(u64, u64)], end: u64) -> Result<Unused> {
         let bits = self.header.cluster_bits;
@@ -129,7 +137,7 @@ impl Writer {
         self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
         if self.leaves_room {
             holes.clear();
-        } else if room <= LEFT.max((end << bits) / LEFT_OF) {
+        } else if room <= LEFT || room <= self.done.data_bytes && self.free(end)? <= end / LEFT_OF {
             self.done.freed_bytes -= room;
             holes.clear();
         }

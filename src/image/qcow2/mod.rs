@@ -10,7 +10,7 @@
 //! | `bitmaps` | persistent dirty bitmaps |
 //! | `external` | data in a file of its own |
 //! | `compression` | compressed clusters |
-//! | `refcounts` | the refcount table and its blocks |
+//! | `refcounts`, `block` | the refcount table and its blocks; one of them |
 //! | `scattered` | counted clusters that lie alone |
 //! | `singles` | which clusters have a recorded refcount of 1 |
 //! | `visits` | the L2 tables of all states, each once |
@@ -40,6 +40,7 @@
 
 mod alloc;
 mod bitmaps;
+mod block;
 mod check;
 mod chunk;
 mod compact;

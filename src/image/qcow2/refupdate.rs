@@ -8,8 +8,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alloc::Alloc;
+use super::block::Block;
 use super::header::Header;
-use super::refcounts::{Block, max_refcount};
+use super::refcounts::max_refcount;
 use crate::error::{Error, Result};
 use crate::units::div_up;
 
@@ -244,6 +245,20 @@ impl RefUpdate {
             }
         }
         Ok(runs)
+    }
+
+    /// Clusters before `end` that will not be in use.
+    pub(super) fn free(&self, alloc: &mut Alloc, end: u64) -> Result<u64> {
+        let entries = self.header.block_entries();
+        let mut free = 0;
+        for index in 0..div_up(end, entries) {
+            let most = entries.min(end - index * entries);
+            free += match self.changed.get(&index) {
+                Some(block) => block.zeros_before(most),
+                None => alloc.old().block(index)?.map_or(most, |block| block.zeros_before(most)),
+            };
+        }
+        Ok(free)
     }
 
     /// The first cluster behind everything that will be in use.

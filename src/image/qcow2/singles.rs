@@ -3,8 +3,9 @@
 //! A bit per cluster, so that references in any order find what was read before. Blocks are read in
 //! small pieces: hostile tables would have us read 2 MiB for every counter.
 
+use super::block::Block;
 use super::header::Header;
-use super::refcounts::{Block, Refcounts};
+use super::refcounts::Refcounts;
 use crate::error::Result;
 
 /// Bytes of a block that are read at once.

@@ -1,7 +1,7 @@
 //! References of whole trees: an L1 table, its L2 tables, and everything they point at.
 
+use super::block::Block;
 use super::entry::{COPIED, decode, l2_offset};
-use super::refcounts::Block;
 use super::tables::read_l2;
 use super::writer::Writer;
 use crate::error::Result;
