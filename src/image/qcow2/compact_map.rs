@@ -3,10 +3,11 @@
 //! Counted by stretches of clusters, of one each unless the file is large, so that memory has a bound.
 
 use super::bitmaps;
+use super::block::Block;
 use super::entry::l2_offset;
 use super::extensions::CRYPTO_HEADER;
 use super::image::Qcow2;
-use super::refcounts::{Block, Refcounts};
+use super::refcounts::Refcounts;
 use super::tables::L2;
 use super::visits::{Batch, Visit};
 use crate::error::Result;
