@@ -18,17 +18,18 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens and locks every file, those that change for writing. On failure everything is let go again.
+    /// Opens and locks every file where it is now, those that change for writing. On failure everything is
+    /// let go again.
     pub(super) fn lock<'a>(
         disk: &dyn Disk,
-        files: impl IntoIterator<Item = &'a FileState>,
+        files: impl IntoIterator<Item = (&'a FileState, PathBuf)>,
         accepted: &[HazardKind],
         progress: &Progress,
     ) -> Result<Self> {
         let mut open: HashMap<PathBuf, image::Files> = HashMap::new();
         let mut locks = Vec::new();
-        for state in files {
-            let file: Arc<dyn File> = disk.open(&state.path, state.changes)?;
+        for (state, at) in files {
+            let file: Arc<dyn File> = disk.open(&at, state.changes)?;
             let access = if state.changes { Access::Write } else { Access::Read };
             let lock = match accepted.contains(&HazardKind::NoLocks) {
                 true => Lock::acquire_if_any(file.clone(), access)?,

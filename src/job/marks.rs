@@ -1,13 +1,11 @@
 //! Marks on the images that a job writes, from before the first step until after the last.
 
-use std::path::Path;
-
 use super::files::Files;
 use super::journal::{Journal, Mark, Now, Was};
-use super::steps::{Run, seen};
+use super::run::{Run, seen};
 use super::task::Task;
-use crate::error::{Error, Kind, Place, Result};
-use crate::image::{self, Format};
+use crate::error::{Place, Result};
+use crate::image;
 use crate::plan::{self, Step};
 use crate::storage::Disk;
 
@@ -57,24 +55,11 @@ impl Run<'_> {
     pub(super) fn unmark(&self, journal: &Journal) -> Result<()> {
         let log = journal.log();
         for mark in &log.opening.marks {
-            match self.files.get(&mark.path) {
-                Ok(files) => image::mark(&*files.image, mark.format, false)?,
-                // Moved before this run began.
-                Err(_) => match log.where_is(&mark.path) {
-                    Some(to) => unmark_at(&*self.disk, to, mark.format)?,
-                    None => false,
-                },
-            };
+            // Somebody may have emptied the trash.
+            if let Ok(files) = self.files.get(&mark.path) {
+                image::mark(&*files.image, mark.format, false)?;
+            }
         }
         Ok(())
-    }
-}
-
-fn unmark_at(disk: &dyn Disk, path: &Path, format: Format) -> Result<bool> {
-    match disk.open(path, true) {
-        Ok(file) => image::mark(&*file, format, false),
-        // Somebody emptied the trash.
-        Err(e) if e.kind() == Kind::NotFound => Ok(false),
-        Err(e) => Err::<bool, Error>(e),
     }
 }

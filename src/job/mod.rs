@@ -12,8 +12,8 @@
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
 //! | `giving` | room going back to the file system meanwhile |
-//! | `steps` | one executor per step |
-//! | `run` | from locks to the end of a plan |
+//! | `run` | a plan under way: from locks to its end, or back |
+//! | `steps`, `names` | one executor per step |
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
@@ -27,6 +27,7 @@ mod leftover;
 mod marks;
 mod meanwhile;
 mod mover;
+mod names;
 mod progress;
 mod recover;
 mod run;

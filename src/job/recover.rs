@@ -7,7 +7,7 @@ use super::files::Files;
 use super::journal::Journal;
 use super::leftover::journals_in;
 use super::meanwhile::unused;
-use super::steps::Run;
+use super::run::Run;
 use super::undo::possible;
 use super::{Options, Progress, Report, journal, run};
 use crate::chain::Gate;
@@ -50,9 +50,13 @@ pub(super) fn run(
     options: &Options,
 ) -> Result<Report> {
     let task = journal.log().task().clone();
-    let there: Vec<FileState> =
-        task.files.iter().filter(|file| disk.stamp(&file.path).is_ok()).cloned().collect();
-    let files = Files::lock(&**disk, &there, &options.accepted, progress)?;
+    // What has another name by now, or is in the trash, may have to come back.
+    let place = |file: &FileState| {
+        let now = [Some(&*file.path), journal.log().where_is(&file.path)];
+        now.into_iter().flatten().find(|path| disk.stamp(path).is_ok()).map(Path::to_path_buf)
+    };
+    let there = task.files.iter().filter_map(|file| Some((file, place(file)?)));
+    let files = Files::lock(&**disk, there, &options.accepted, progress)?;
     if !options.accepted.contains(&HazardKind::UsedMeanwhile) {
         unused(&**disk, journal.log(), &disk.stamp(journal.path())?)?;
     }

@@ -1,178 +1,22 @@
 //! One executor per step of a plan.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::files::Files;
-use super::giving::Giving;
-use super::journal::{Done, Journal, Log, Now};
-use super::mover::{Mover, Pace, Unwritten};
-use super::task::{Task, reference};
-use super::trash::note;
-use super::undo::{possible, resumable, rolled_back};
-use super::{Options, Phase, Progress, Report, marks};
-use crate::chain::{Gate, Opener};
+use super::Phase;
+use super::journal::Journal;
+use super::mover::{Mover, Unwritten};
+use super::run::Run;
+use super::task::reference;
+use crate::chain::Opener;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::qcow2::Writer;
 use crate::image::{self, Format, Repair, Severity, State, Target, Written};
-use crate::plan::{Copy, CopyMode, SnapshotChange, Source, Step, drive, make, resize_image};
-use crate::storage::{CopyBuffer, Disk, Partial, adopt, in_trash, link, trash, unlink};
-use crate::text::{Shown, human_size};
+use crate::plan::{Copy, CopyMode, SnapshotChange, Source, Step, drive, resize_image};
+use crate::text::Shown;
 
-/// A task under way.
-pub(super) struct Run<'a> {
-    task: &'a Task,
-    pub(super) progress: &'a Progress,
-    pub(super) disk: Arc<dyn Disk>,
-    /// Before the files, whose locks outlast it.
-    giving: Giving,
-    pub(super) files: Files,
-    gate: Gate,
-    pace: Pace,
-    buffer: CopyBuffer,
-    report: Report,
-    /// What is done so far, when the task has a journal.
-    journal: Option<Journal>,
-    /// Whether the step under way may have been done, in part or in whole, before the job was cut off.
-    again: bool,
-    /// Whether the view that the plan names has begun to change, or a file has two names; then there is
-    /// no way back.
-    committed: bool,
-}
-
-impl<'a> Run<'a> {
-    /// A run of `task`, whose files are locked.
-    pub(super) fn new(
-        task: &'a Task,
-        progress: &'a Progress,
-        disk: Arc<dyn Disk>,
-        files: Files,
-        gate: Gate,
-        options: &Options,
-    ) -> Self {
-        let (pace, buffer) = (Pace::new(options.rate_limit), CopyBuffer::default());
-        let (report, journal, giving) = (Report::default(), None, Giving::default());
-        let (again, committed) = (false, false);
-        Self { task, progress, disk, files, gate, pace, giving, buffer, report, journal, again, committed }
-    }
-
-    /// Remembers in `journal` how far it is from now on.
-    pub(super) fn keep(&mut self, journal: Journal) {
-        self.journal = Some(journal);
-    }
-
-    /// Marks the images that are written, unless that was done before.
-    pub(super) fn mark(&mut self) -> Result<()> {
-        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.log().is_marked()) else {
-            return Ok(());
-        };
-        let marks = &journal.log().opening.marks;
-        let now = marks::set(&*self.disk, marks, &self.files)?;
-        self.report.written_bytes += marks::bytes(marks);
-        journal.marked(now)
-    }
-
-    /// Takes up what was cut off: the next step may have been done already.
-    pub(super) fn resume(&mut self) {
-        self.again = true;
-    }
-
-    /// Does what is not done yet. Stopping is possible until the named view begins to change; what follows
-    /// then is metadata and takes no time.
-    pub(super) fn go_on(&mut self) -> Result<()> {
-        let first = self.journal.as_ref().map_or(0, |journal| journal.log().next());
-        let count = self.task.steps.len();
-        for (index, step) in self.task.steps.iter().enumerate() {
-            if index < first && step.changes() {
-                continue;
-            }
-            self.progress.at_step(index);
-            if self.progress.cancelled() && !self.committed {
-                return Err(Error::new(Kind::Cancelled, "stopped"));
-            }
-            self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
-            // What is copied into free space changes nothing yet.
-            if step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_))) {
-                self.no_way_back(index)?;
-            }
-            self.giving.wait(&step.writes())?;
-            let moved = self.execute(step, index)?;
-            if step.changes() {
-                self.again = false;
-                let done = self.after(step, index, moved)?;
-                if let Some(journal) = &mut self.journal {
-                    journal.done(done)?;
-                }
-            }
-        }
-        self.giving.end()
-    }
-
-    /// What a step left, for the journal.
-    pub(super) fn after(&self, step: &Step, index: usize, moved: Option<PathBuf>) -> Result<Done> {
-        let mut now = Vec::new();
-        if let Some(journal) = &self.journal {
-            let mut paths: BTreeSet<&Path> = BTreeSet::new();
-            for path in step.writes() {
-                paths.extend(std::iter::once(path).chain(self.task.data_of(path)));
-            }
-            if matches!(step, Step::Link { .. } | Step::Unlink { .. }) {
-                // A file with two names changes under both.
-                paths.extend(journal.log().files().map(|(path, _)| path));
-            }
-            for path in paths {
-                now.push(seen(&*self.disk, path)?);
-            }
-        }
-        Ok(Done { step: index, now, moved })
-    }
-
-    /// Ends the journal, if there is one: marks off, then the file.
-    pub(super) fn close(&mut self) -> Result<()> {
-        let Some(journal) = self.journal.take() else { return Ok(()) };
-        self.unmark(&journal)?;
-        journal.end()
-    }
-
-    /// Undoes everything, and ends the journal.
-    pub(super) fn undo_all(&mut self) -> Result<()> {
-        let Some(mut journal) = self.journal.take() else { return Ok(()) };
-        self.roll_back(&mut journal)?;
-        self.unmark(&journal)?;
-        journal.end()
-    }
-
-    /// The outcome of that.
-    pub(super) fn undone(self) -> Report {
-        Report { summary: format!("{}: {}", self.task.title, rolled_back()), ..self.report }
-    }
-
-    /// What is left of a failure: what was done is undone where that is possible; otherwise
-    /// the journal stays, and the job can be finished.
-    pub(super) fn give_up(&mut self, error: Error) -> Error {
-        // The failure that came first is the one to tell.
-        let _ = self.giving.end();
-        let Some(journal) = &self.journal else { return without_journal(error) };
-        let resumable = resumable(journal.path());
-        let back = possible(journal.log()).and_then(|()| self.undo_all());
-        let said = if back.is_ok() { rolled_back().to_owned() } else { resumable };
-        match error.kind() {
-            Kind::Cancelled => Error::new(Kind::Cancelled, format!("{}; {said}", error.sentence())),
-            _ => error.also(&said),
-        }
-    }
-
-    /// From here on the view that the plan names may have changed.
-    fn no_way_back(&mut self, index: usize) -> Result<()> {
-        match &mut self.journal {
-            Some(journal) if !journal.log().was_begun(index) => journal.begun(index),
-            _ => Ok(()),
-        }
-    }
-
+impl Run<'_> {
     /// Does one step; gives where it moved the file, if it did that.
-    fn execute(&mut self, step: &Step, index: usize) -> Result<Option<PathBuf>> {
+    pub(super) fn execute(&mut self, step: &Step, index: usize) -> Result<Option<PathBuf>> {
         match step {
             Step::Copy(copy) => self.copy(copy, index),
             Step::Relink { image, backing, format, of } => {
@@ -195,15 +39,8 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// The outcome, once all steps are done.
-    pub(super) fn report(mut self) -> Report {
-        let (wrote, freed) = (human_size(self.report.written_bytes), human_size(self.report.freed_bytes));
-        self.report.summary = format!("{}: wrote {wrote}, freed {freed}", self.task.title);
-        self.report
-    }
-
     /// Opens images without locks: the job holds them all already.
-    fn opener(&self) -> Opener {
+    pub(super) fn opener(&self) -> Opener {
         Opener { gate: self.gate.clone(), force_share: true, disk: self.disk.clone(), ..Opener::default() }
     }
 
@@ -339,52 +176,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Under another name until it is whole. Whoever may open what it is based on may open it.
-    fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
-        self.progress.enter(Phase::Finishing);
-        if self.again && self.disk.stamp(image).is_ok() {
-            return Ok(());
-        }
-        let partial = Partial::begin(&self.disk, image)?;
-        self.report.written_bytes += make(partial.file(), size, backing, format)?;
-        let below = image.with_file_name(backing);
-        let lost = adopt(partial.file(), &*self.disk.open(&below, false)?)?;
-        if !lost.is_empty() {
-            let (below, lost) = (Shown::path(&below), lost.join(" and "));
-            self.progress.note(format!("{} cannot have the {lost} of {below}", Shown::path(image)));
-        }
-        partial.publish()
-    }
-
-    fn link(&self, file: &Path, to: &Path) -> Result<()> {
-        let id = |path: &Path| self.disk.stamp(path).ok().map(|stamp| stamp.id);
-        match self.again && id(to).is_some() && id(file) == id(to) {
-            true => Ok(()),
-            false => link(&*self.disk, file, to),
-        }
-    }
-
-    fn unlink(&self, file: &Path) -> Result<()> {
-        match unlink(&*self.disk, file) {
-            Err(e) if self.again && e.kind() == Kind::NotFound => Ok(()),
-            done => done,
-        }
-    }
-
-    fn trash(&mut self, file: &Path) -> Result<PathBuf> {
-        self.progress.enter(Phase::Finishing);
-        let is_gone = self.again && self.disk.stamp(file).is_err_and(|e| e.kind() == Kind::NotFound);
-        let to = match (&self.journal, is_gone) {
-            (Some(journal), true) => find_in_trash(&*self.disk, file, journal.log())?,
-            _ => {
-                let note = note(self.task, file, &*self.disk, &self.opener())?;
-                trash(&*self.disk, file, &note.text()?)?
-            }
-        };
-        self.report.trashed.push((file.to_path_buf(), to.clone()));
-        Ok(to)
-    }
-
     fn verify(&mut self, image: &Path, format: Format) -> Result<()> {
         self.progress.enter(Phase::Verifying);
         let report = image::open(self.files.get(image)?, Some(format))?.check()?;
@@ -397,31 +188,5 @@ impl<'a> Run<'a> {
                     .offset(first.offset))
             }
         }
-    }
-}
-
-/// What `path` looks like, or that it is gone.
-pub(super) fn seen(disk: &dyn Disk, path: &Path) -> Result<Now> {
-    let stamp = match disk.stamp(path) {
-        Ok(stamp) => Some(stamp),
-        Err(e) if e.kind() == Kind::NotFound => None,
-        Err(e) => return Err(e),
-    };
-    Ok(Now { path: path.to_path_buf(), stamp })
-}
-
-/// Where the file went that lay at `path` when it was last recorded.
-pub(super) fn find_in_trash(disk: &dyn Disk, path: &Path, log: &Log) -> Result<PathBuf> {
-    let lost = || Error::new(Kind::NotFound, "is neither here nor in the trash").at(path);
-    let then = log.stamp(path).ok_or_else(lost)?;
-    in_trash(path).into_iter().find(|to| disk.stamp(to).is_ok_and(|now| now.id == then.id)).ok_or_else(lost)
-}
-
-fn without_journal(error: Error) -> Error {
-    match error.kind() {
-        Kind::Cancelled => {
-            Error::new(Kind::Cancelled, format!("{}; rolled back: every view is as before", error.sentence()))
-        }
-        _ => error,
     }
 }

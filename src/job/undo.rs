@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use super::journal::{Journal, Log};
-use super::steps::{Run, find_in_trash};
+use super::names::find_in_trash;
+use super::run::Run;
 use crate::error::{Error, Kind, Result};
 use crate::image;
 use crate::plan::Step;
