@@ -214,6 +214,9 @@ pub fn relink(file: &dyn File, format: Format, backing: Option<&BackingRef>) -> 
     .at(file.path())
 }
 
+/// Bytes that setting a mark writes, or clearing it: sector 0.
+pub const MARK_BYTES: u64 = 512;
+
 /// Sets or clears the mark of a job on the image in `file`: a bit in its header that every other program
 /// clears when it opens the image for writing. `false` when the format has no place for one. Durable on
 /// return. The caller holds the write lock.

@@ -20,9 +20,6 @@ pub(super) fn to_set(task: &Task, files: &Files) -> Result<Vec<Mark>> {
     Ok(marks)
 }
 
-/// Bytes that setting a mark writes, or clearing it.
-const MARK_BYTES: u64 = 512;
-
 /// Sets them; gives what the files look like since.
 pub(super) fn set(disk: &dyn Disk, marks: &[Mark], files: &Files) -> Result<Vec<Now>> {
     let one = |mark: &Mark| {
@@ -34,7 +31,7 @@ pub(super) fn set(disk: &dyn Disk, marks: &[Mark], files: &Files) -> Result<Vec<
 
 /// Bytes that marking and unmarking all of them writes.
 pub(super) fn bytes(marks: &[Mark]) -> u64 {
-    2 * MARK_BYTES * marks.len() as u64
+    2 * image::MARK_BYTES * marks.len() as u64
 }
 
 /// The backing files that the images have whose references `task` changes.

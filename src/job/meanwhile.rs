@@ -1,10 +1,9 @@
 //! Whether somebody used the files of a job that was cut off, before it goes on.
 //!
-//! A file that no step was writing must look as when it was last recorded; a power cut may have lost when that
-//! was, so its times may be older but never newer. One that bears the mark
-//! was not written by anybody else, whatever the job did to it. Raw files and version 2 of qcow2 have no
-//! place for a mark; while a step writes one of those, the time of its last change must be one at which
-//! the job was still alive.
+//! A file that no step was writing must look as when it was last recorded; a power cut may have lost when
+//! that was, so its times may be older but never newer. One that bears the mark was not written by anybody
+//! else, whatever the job did to it. Raw files and version 2 of qcow2 have no place for a mark; while a step
+//! writes one of those, the time of its last change must be one at which the job was still alive.
 
 use std::path::Path;
 

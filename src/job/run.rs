@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::giving::Giving;
-use super::journal::{Done, Journal, Now};
+use super::journal::{Done, Journal, Log, Now};
 use super::mover::Pace;
 use super::task::Task;
 use super::undo::{possible, resumable, rolled_back};
@@ -125,8 +125,9 @@ impl<'a> Run<'a> {
             let moved = self.execute(step, index)?;
             if step.changes() {
                 self.again = false;
-                let done = self.after(step, index, moved)?;
-                if let Some(journal) = &mut self.journal {
+                let log = self.journal.as_ref().map(Journal::log);
+                let done = log.map(|log| self.after(step, index, moved, log)).transpose()?;
+                if let (Some(journal), Some(done)) = (&mut self.journal, done) {
                     journal.done(done)?;
                 }
             }
@@ -134,22 +135,17 @@ impl<'a> Run<'a> {
         self.giving.end()
     }
 
-    /// What a step left, for the journal.
-    pub(super) fn after(&self, step: &Step, index: usize, moved: Option<PathBuf>) -> Result<Done> {
-        let mut now = Vec::new();
-        if let Some(journal) = &self.journal {
-            let mut paths: BTreeSet<&Path> = BTreeSet::new();
-            for path in step.writes() {
-                paths.extend(std::iter::once(path).chain(self.task.data_of(path)));
-            }
-            if matches!(step, Step::Link { .. } | Step::Unlink { .. }) {
-                // A file with two names changes under both.
-                paths.extend(journal.log().files().map(|(path, _)| path));
-            }
-            for path in paths {
-                now.push(seen(&*self.disk, path)?);
-            }
+    /// What a step left, done or undone, for the journal that says `log`.
+    pub(super) fn after(&self, step: &Step, index: usize, moved: Option<PathBuf>, log: &Log) -> Result<Done> {
+        let mut paths: BTreeSet<&Path> = BTreeSet::new();
+        for path in step.writes() {
+            paths.extend(std::iter::once(path).chain(self.task.data_of(path)));
         }
+        if matches!(step, Step::Link { .. } | Step::Unlink { .. }) {
+            // A file with two names changes under both.
+            paths.extend(log.files().map(|(path, _)| path));
+        }
+        let now = paths.into_iter().map(|path| seen(&*self.disk, path)).collect::<Result<_>>()?;
         Ok(Done { step: index, now, moved })
     }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::journal::{Journal, Log};
+use super::marks;
 use super::names::find_in_trash;
 use super::run::Run;
 use crate::error::{Error, Kind, Result};
@@ -34,13 +35,18 @@ impl Run<'_> {
     /// Undoes what was done, as far as `journal` says.
     pub(super) fn roll_back(&mut self, journal: &mut Journal) -> Result<()> {
         if !journal.log().back {
+            // A job that was all but over may have taken them off.
+            let now = marks::set(&*self.disk, &journal.log().opening.marks, &self.files)?;
+            if !now.is_empty() {
+                journal.marked(now)?;
+            }
             journal.back()?;
         }
         for index in journal.log().to_undo() {
             let Some(step) = journal.log().task().steps.get(index).cloned() else { continue };
             self.progress.note(format!("undoing step {}: {}", index + 1, step.describe()));
             self.undo(&step, index, journal.log())?;
-            let done = self.after(&step, index, None)?;
+            let done = self.after(&step, index, None, journal.log())?;
             journal.undone(done)?;
         }
         Ok(())

@@ -63,7 +63,7 @@ impl Meter {
             let marked = RealFile::open(path, false).and_then(|file| image::marked(&file, format));
             // What cannot be read is a hazard of its own.
             if let Ok(Some(_)) = marked {
-                self.cost.write_bytes += 2 * 512;
+                self.cost.write_bytes += 2 * image::MARK_BYTES;
             }
         }
     }

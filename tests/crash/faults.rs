@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use cowherd::chain::Gate;
 use cowherd::error::Kind;
-use cowherd::image::{self, Format, Severity};
 use cowherd::job::{self, Job, Recovery};
-use cowherd::storage::{Disk, RealFile};
+use cowherd::storage::Disk;
 
 use crate::acts::Act;
-use crate::common::{Random, fingerprints, scanned};
+use crate::common::{Random, fingerprints};
 use crate::faulty::{FaultyDisk, Fuse};
 use crate::herds::{self, Kind as Herd};
-use crate::judge::{Views, options};
+use crate::judge::{Views, assert_kept, options};
 use crate::world::World;
 
 /// EIO, then ENOSPC and EFBIG, which only what takes room can meet.
@@ -88,20 +87,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn is_kept(&self, what: &str) -> Views {
         let now = fingerprints(self.dir);
-        let new = |view: &str| {
-            let name = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
-            view.replacen(&name("l1"), &name("new"), 1)
-        };
-        for (view, old) in self.before.iter().filter(|(view, _)| !self.named.contains(view)) {
-            let is = now.get(view).or_else(|| now.get(&new(view)));
-            assert!(is == Some(old), "{what}: {view} changed: {is:?}");
-        }
-        for node in scanned(self.dir).nodes.iter().filter(|node| node.format != Some(Format::Raw)) {
-            let file = Arc::new(RealFile::open(&node.path, false).unwrap());
-            let report = image::open(file, node.format).unwrap().check().unwrap();
-            let bad = report.findings.iter().find(|f| f.severity == Severity::Corruption);
-            assert!(bad.is_none(), "{what}: {}: {bad:?}", node.path.display());
-        }
+        assert_kept(self.dir, self.before, self.named, &now, what);
         now
     }
 

@@ -128,46 +128,17 @@ impl<'a> Run<'a> {
         self.assert_recovered(&story.before, what);
         let mut second = 0;
         if number.is_multiple_of(4) && !story.events.is_empty() {
-            let mut cuts: Vec<usize> =
-                (0..3).map(|_| random.below(story.events.len() as u64) as usize).collect();
-            cuts.dedup();
-            for cut in cuts {
-                let states = story.states(cut, random);
-                let again = random.pick(&states);
-                if self.seen.borrow_mut().insert(again.hash()) {
-                    let what = format!("{what}, and in recovery after {cut}");
-                    let once = again.set_up(self.dir);
-                    self.assert_kept(&fingerprints(self.dir), &what);
-                    self.recover(&once, Recovery::Finish, &what);
-                    self.assert_recovered(again, &what);
-                    second += 1;
-                }
-            }
+            let what = format!("{what}, and in recovery");
+            second += (0..3).filter(|_| self.cut_again(&story, &what, random)).count();
         }
         if number.is_multiple_of(3) {
-            self.roll_back(world, what);
+            second += self.roll_back(world, what, random);
         }
         second
     }
 
-    /// Views that the plan does not name, and the structure of every image.
     fn assert_kept(&self, now: &Views, what: &str) {
-        for (view, old) in self.before.iter().filter(|(view, _)| !self.named.contains(view)) {
-            let is = now.get(view).or_else(|| now.get(&self.renamed(view)));
-            assert!(is == Some(old), "{what}: {view} changed: {is:?}");
-        }
-        for node in scanned(self.dir).nodes.iter().filter(|node| node.format != Some(Format::Raw)) {
-            let file = Arc::new(RealFile::open(&node.path, false).unwrap());
-            let report = image::open(file, node.format).unwrap().check().unwrap();
-            let bad = report.findings.iter().find(|f| f.severity == Severity::Corruption);
-            assert!(bad.is_none(), "{what}: {}: {bad:?}", node.path.display());
-        }
-    }
-
-    /// The view, where the only operation that gives an image another name has put it.
-    fn renamed(&self, view: &str) -> String {
-        let name = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
-        view.replacen(&name("l1"), &name("new"), 1)
+        assert_kept(self.dir, &self.before, &self.named, now, what);
     }
 
     /// Recovers what is there; gives the outcomes, and all that was done.
@@ -209,23 +180,56 @@ impl<'a> Run<'a> {
         assert!(hidden.is_empty(), "{what}: {hidden:?} left behind");
     }
 
-    /// Undoes it where that is possible: all views are old then.
-    fn roll_back(&self, world: &World, what: &str) {
+    /// Undoes it where that is possible: all views are old then. Gives how many states were judged in which
+    /// that was cut off as well.
+    fn roll_back(&self, world: &World, what: &str, random: &mut Random) -> usize {
         let once = world.set_up(self.dir);
         let left = job::leftovers_below(&[self.dir.to_path_buf()]).unwrap();
         if left.is_empty() {
-            return;
+            return 0;
         }
-        let (outcomes, _) = self.recover(&once, Recovery::RollBack, what);
+        let (outcomes, story) = self.recover(&once, Recovery::RollBack, what);
         let now = fingerprints(self.dir);
         self.assert_kept(&now, &format!("{what}, rolled back"));
-        match outcomes.iter().all(Result::is_ok) {
-            true => assert_eq!(now, self.before, "{what}, rolled back"),
-            false => {
-                self.recover(&once, Recovery::Finish, what);
-                self.assert_recovered(world, what);
-            }
+        if !outcomes.iter().all(Result::is_ok) {
+            self.recover(&once, Recovery::Finish, what);
+            self.assert_recovered(world, what);
+            return 0;
         }
+        assert_eq!(now, self.before, "{what}, rolled back");
+        usize::from(self.cut_again(&story, &format!("{what}, and while it is rolled back"), random))
+    }
+
+    /// Cuts the power during what `story` tells, and recovers from that. Gives whether it left anything new.
+    fn cut_again(&self, story: &Story, what: &str, random: &mut Random) -> bool {
+        let cut = random.below(story.events.len() as u64 + 1) as usize;
+        let states = story.states(cut, random);
+        let again = random.pick(&states);
+        let is_new = self.seen.borrow_mut().insert(again.hash());
+        if is_new {
+            let what = format!("{what} after {cut}");
+            let once = again.set_up(self.dir);
+            self.assert_kept(&fingerprints(self.dir), &what);
+            self.recover(&once, Recovery::Finish, &what);
+            self.assert_recovered(again, &what);
+        }
+        is_new
+    }
+}
+
+/// Views that the plan does not name read as before, and the structure of every image is sound. The only
+/// operation that gives an image another name calls it `new`.
+pub(crate) fn assert_kept(dir: &Path, before: &Views, named: &[String], now: &Views, what: &str) {
+    let name = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    for (view, old) in before.iter().filter(|(view, _)| !named.contains(view)) {
+        let is = now.get(view).or_else(|| now.get(&view.replacen(&name("l1"), &name("new"), 1)));
+        assert!(is == Some(old), "{what}: {view} changed: {is:?}");
+    }
+    for node in scanned(dir).nodes.iter().filter(|node| node.format != Some(Format::Raw)) {
+        let file = Arc::new(RealFile::open(&node.path, false).unwrap());
+        let report = image::open(file, node.format).unwrap().check().unwrap();
+        let bad = report.findings.iter().find(|f| f.severity == Severity::Corruption);
+        assert!(bad.is_none(), "{what}: {}: {bad:?}", node.path.display());
     }
 }
 
