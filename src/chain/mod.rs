@@ -9,6 +9,7 @@
 
 mod compare;
 mod cursor;
+mod differs;
 mod gate;
 mod open;
 mod runs;
@@ -17,6 +18,7 @@ mod view;
 
 pub use compare::{Comparison, Difference, compare};
 pub use cursor::{Cursor, Extents};
+pub use differs::{Content, Differs};
 pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener, reading_needs_locks};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};

@@ -45,14 +45,19 @@ pub struct Layer {
     /// Real path of its external data file, when it has one.
     pub data: Option<PathBuf>,
     // Held as long as anyone reads the layer, so that nobody changes it underneath.
-    _locks: Arc<[Lock]>,
+    locks: Arc<[Lock]>,
 }
 
 impl Layer {
     /// A layer without a lock, for images in memory and for planning (which must not block a
     /// running guest; a job checks again under its own locks).
     pub fn new(path: PathBuf, image: Arc<dyn Image>) -> Self {
-        Self { path, image, data: None, _locks: Arc::new([]) }
+        Self { path, image, data: None, locks: Arc::new([]) }
+    }
+
+    /// Whether nobody can change it meanwhile.
+    pub fn is_locked(&self) -> bool {
+        !self.locks.is_empty()
     }
 }
 
@@ -73,6 +78,13 @@ impl Opener {
     /// Fails when a backing file is missing or not allowed, when the chain loops or is deeper than
     /// [`MAX_DEPTH`], when another process writes one of the files, or when a file is damaged.
     pub fn open(&self, path: &Path) -> Result<Chain> {
+        self.open_for(path, &StateSpec::Active)
+    }
+
+    /// The same, for reading nothing of the top image but `state`. An internal snapshot does not change while
+    /// somebody writes the image it is in, so that image is opened without a lock if there is no other way;
+    /// [`View::still_there`] then tells whether what was read is good.
+    pub fn open_for(&self, path: &Path, state: &StateSpec) -> Result<Chain> {
         let mut seen = HashSet::new();
         let mut layers: Vec<Layer> = Vec::new();
         let mut next = Some((path.to_path_buf(), self.format));
@@ -80,7 +92,12 @@ impl Opener {
             if layers.len() == MAX_DEPTH {
                 return Err(Error::corrupt(format!("chain deeper than {MAX_DEPTH} images")).at(&path));
             }
-            let layer = self.layer(&path, format)?;
+            let layer = match self.layer(&path, format) {
+                Err(e) if e.kind() == Kind::InUse && layers.is_empty() && *state != StateSpec::Active => {
+                    Self { force_share: true, ..self.clone() }.layer(&path, format)?
+                }
+                opened => opened?,
+            };
             if !seen.insert(layer.image.file().id()) {
                 return Err(Error::corrupt("backing chain loops back to this file").at(&path));
             }
@@ -95,7 +112,8 @@ impl Opener {
 
     /// Opens the view that `spec` names.
     pub fn open_view(&self, spec: &ViewSpec) -> Result<View> {
-        let chain = self.open(&spec.path)?;
+        let opener = Self { format: spec.format.or(self.format), ..self.clone() };
+        let chain = opener.open_for(&spec.path, &spec.state)?;
         let state = chain.find_state(&spec.state)?;
         Ok(chain.view(state))
     }
@@ -114,7 +132,7 @@ impl Opener {
             let files = Files { image: file, data: Some(opened) };
             image = image::open(files, Some(image.format()))?;
         }
-        Ok(Layer { path: path.to_path_buf(), image, data, _locks: locks.into() })
+        Ok(Layer { path: path.to_path_buf(), image, data, locks: locks.into() })
     }
 
     /// The files of the image at `path`, open for reading and without locks.
@@ -176,9 +194,13 @@ impl Chain {
         &self.layers[0]
     }
 
-    /// One state of the top image through the chain.
+    /// One state of the top image through the chain. Saved machine state is in the top image alone: what it
+    /// leaves out reads as zeros.
     pub fn view(&self, state: State) -> View {
-        View::new(self.layers.clone(), state)
+        match state {
+            State::VmState(_) => View::new(self.layers[..1].into(), state),
+            _ => View::new(self.layers.clone(), state),
+        }
     }
 
     /// The chain below the top image; `None` for a base.
@@ -191,10 +213,13 @@ impl Chain {
         let snapshots = self.top().image.snapshots();
         let matches: Vec<usize> = match spec {
             StateSpec::Active => return Ok(State::Active),
-            StateSpec::Id(id) => (0..snapshots.len()).filter(|i| snapshots[*i].id == *id).collect(),
+            StateSpec::Id(id) | StateSpec::VmState(id) => {
+                (0..snapshots.len()).filter(|i| snapshots[*i].id == *id).collect()
+            }
             StateSpec::Name(name) => (0..snapshots.len()).filter(|i| snapshots[*i].name == *name).collect(),
         };
         match matches.as_slice() {
+            [one] if matches!(spec, StateSpec::VmState(_)) => Ok(State::VmState(*one)),
             [one] => Ok(State::Snapshot(*one)),
             [] => Err(Error::new(Kind::NotFound, format!("no snapshot {spec}")).at(&self.top().path)),
             _ => Err(Error::new(Kind::Usage, format!("several snapshots are called {spec}"))

@@ -3,12 +3,16 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use crate::image::Format;
 use crate::text::Shown;
 
 /// Which state of an image is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StateSpec {
     /// The active state.
     Active,
@@ -16,22 +20,32 @@ pub enum StateSpec {
     Name(String),
     /// An internal snapshot by id.
     Id(String),
+    /// The saved machine state of an internal snapshot, by the id of that.
+    VmState(String),
 }
 
 /// A view as the user wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewSpec {
     /// The image.
+    #[serde(with = "crate::wire::path")]
     pub path: PathBuf,
     /// Its state.
     pub state: StateSpec,
+    /// The format of the image, when it must not be probed.
+    pub format: Option<Format>,
 }
 
 impl ViewSpec {
+    /// The active state of the image at `path`.
+    pub fn active(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), state: StateSpec::Active, format: None }
+    }
+
     /// Reads `IMAGE`, `IMAGE@NAME` or `IMAGE@#ID`. A file that exists under the whole literal name
     /// wins; so does one under the longest name before an `@`.
     pub fn parse(text: &OsStr) -> Self {
-        let active = Self { path: PathBuf::from(text), state: StateSpec::Active };
+        let active = Self::active(Path::new(text));
         let bytes = text.as_bytes();
         if active.path.exists() {
             return active;
@@ -42,6 +56,18 @@ impl ViewSpec {
         existing.or(candidates.first()).cloned().unwrap_or(active)
     }
 
+    /// How it is written, with the last part of the path alone; safe to print.
+    pub fn name(&self) -> String {
+        let file = self.path.file_name().unwrap_or(self.path.as_os_str());
+        let file = Shown::new(&file.to_string_lossy()).into_string();
+        match &self.state {
+            StateSpec::Active => file,
+            StateSpec::Name(name) => format!("{file}@{}", Shown::new(name)),
+            StateSpec::Id(id) => format!("{file}@#{}", Shown::new(id)),
+            StateSpec::VmState(id) => format!("the machine state of {file}@#{}", Shown::new(id)),
+        }
+    }
+
     fn split(bytes: &[u8], at: usize) -> Self {
         let state = String::from_utf8_lossy(&bytes[at + 1..]).into_owned();
         Self {
@@ -50,6 +76,7 @@ impl ViewSpec {
                 Some(id) => StateSpec::Id(id.to_owned()),
                 None => StateSpec::Name(state),
             },
+            format: None,
         }
     }
 }
@@ -60,6 +87,7 @@ impl fmt::Display for StateSpec {
             Self::Active => write!(f, "(active)"),
             Self::Name(name) => write!(f, "\"{}\"", Shown::new(name)),
             Self::Id(id) => write!(f, "#{}", Shown::new(id)),
+            Self::VmState(id) => write!(f, "machine state of #{}", Shown::new(id)),
         }
     }
 }

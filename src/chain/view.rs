@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Cursor, Extents, Layer};
-use crate::error::{Error, Place, Result};
+use super::{Content, Cursor, Differs, Extents, Layer};
+use crate::error::{Error, Kind, Place, Result};
 use crate::image::{Extent, ExtentKind, State};
 use crate::storage::FileId;
 use crate::units::Guest;
@@ -104,12 +104,38 @@ impl View {
         self.cursor().extent_at(at, max)
     }
 
+    /// Where this view, up to its end, is not what `since` is; nothing stands for a disk of zeros. In ranges of
+    /// whole `unit`s where content was compared.
+    pub fn differs<'a>(&'a self, since: Option<&'a View>, unit: u64, content: Content) -> Differs<'a> {
+        Differs::new(Some(self), since, self.size(), unit, content)
+    }
+
+    /// Whether one of the two is read through the layers of the other, so that what one of them stores apart
+    /// was written as a change.
+    pub fn is_related(&self, other: &View) -> bool {
+        let ids = |view: &View| view.layers.iter().map(|l| l.image.file().id()).collect::<Vec<_>>();
+        let (mine, theirs) = (ids(self), ids(other));
+        theirs.iter().all(|id| mine.contains(id)) || mine.iter().all(|id| theirs.contains(id))
+    }
+
     /// Whether the top image itself (not a backing file) decides what is read at `at`, and for how
     /// many bytes, at most `max`, that stays so.
     pub fn allocated(&self, at: Guest, max: u64) -> Result<(bool, u64)> {
         let max = max.min(self.size().saturating_sub(at.0));
         let extent = self.layers[0].image.extent_at(self.state, at, max).at(&self.layers[0].path)?;
         Ok((extent.kind.is_allocated(), extent.len))
+    }
+
+    /// Makes sure that what was read so far is what this state holds. An image that is not locked is asked
+    /// again whether it has the state.
+    ///
+    /// Fails with [`Kind::Changed`] when the snapshot was deleted meanwhile, or another one took its place.
+    pub fn still_there(&self) -> Result<()> {
+        let top = &self.layers[0];
+        if top.is_locked() || top.image.still_has(self.state).at(&top.path)? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Changed, "the snapshot was deleted or replaced while it was read").at(&top.path))
     }
 
     /// Reads guest bytes; returns how many, fewer than asked only at the end of the view.

@@ -10,10 +10,11 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Agreeing, Changing, Commit, Compact, Create, Delete, How, Overlay, Pull, Rebase, Recover, Rename, Resize,
-    Revert, Snapshot, SnapshotAction, Trash, TrashAction,
+    Agreeing, Changing, Commit, Compact, Create, Delete, Export, How, Import, Overlay, Pull, Rebase, Recover,
+    Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
 };
 use super::exit::Verb;
+pub(super) use super::values::ExportFormat;
 use super::values::{When, format, repair, size};
 
 /// Tends herds of copy-on-write disk images: qcow2, QED and raw chains as one forest.
@@ -81,6 +82,13 @@ pub(super) enum Command {
     /// punched. Compressed clusters, and data under LUKS, stay where they are; what is free between them
     /// goes back all the same. The data file of an image that has one is left alone.
     Compact(Compact),
+    /// Write a view, or what differs between two views, into an image of its own
+    ///
+    /// An internal snapshot can be exported while a guest runs on its image. With --chain every view of an
+    /// image and of all that it is based on becomes a file based on the one before it, oldest first.
+    Export(Export),
+    /// Make one image of a chain of files: what each layer shows becomes an internal snapshot
+    Import(Import),
     /// Internal snapshots
     Snapshot(Snapshot),
     /// What operations moved to the trash: list it, bring it back, delete it for good

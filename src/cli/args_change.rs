@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::args::{Allow, Known};
-use super::values::{NewSize, Watch, format, hazard, new_size, size};
+use super::values::{ExportFormat, NewSize, Watch, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
 
@@ -143,6 +143,65 @@ pub(super) struct Delete {
     /// Let other views that read what changes change too; each is named and needs consent
     #[arg(long)]
     pub(super) no_protect: bool,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The view; with --chain, the image on top
+    pub(super) view: OsString,
+    /// The new image; with --chain, the folder for all of them
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// The format of what is made
+    #[arg(short = 'O', value_name = "FMT", default_value = "qcow2")]
+    pub(super) to_format: ExportFormat,
+    /// Only what differs from this view; needs -b
+    #[arg(long, value_name = "VIEW", requires = "backing")]
+    pub(super) since: Option<OsString>,
+    /// The image that holds the view of --since: the backing file of the new one
+    #[arg(short = 'b', value_name = "OLDER", requires = "since")]
+    pub(super) backing: Option<PathBuf>,
+    /// The format of OLDER, when it must not be taken from its content
+    #[arg(short = 'F', value_name = "FMT", value_parser = format, requires = "backing")]
+    pub(super) backing_format: Option<Format>,
+    /// Every view of the image and of all that it is based on, as a linear chain
+    #[arg(long, conflicts_with_all = ["since", "vmstate"])]
+    pub(super) chain: bool,
+    /// Where the machine state goes that was saved with the snapshot
+    #[arg(long, value_name = "FILE")]
+    pub(super) vmstate: Option<PathBuf>,
+    /// Compress clusters (qcow2)
+    #[arg(short = 'c', long)]
+    pub(super) compress: bool,
+    /// Leave out what was written again with the same bytes: reads what may differ in both views
+    #[arg(long)]
+    pub(super) by_content: bool,
+    /// Options of the format, as of create
+    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) options: Vec<String>,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The image on top of the chain
+    #[arg(value_name = "CHAIN-TOP")]
+    pub(super) top: PathBuf,
+    /// The new image, a qcow2
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// Compress clusters
+    #[arg(short = 'c', long)]
+    pub(super) compress: bool,
+    /// Leave out what was written again with the same bytes: reads what may differ in both views
+    #[arg(long)]
+    pub(super) by_content: bool,
+    /// Options of the format, as of create
+    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) options: Vec<String>,
     #[command(flatten)]
     pub(super) how: How,
 }

@@ -9,7 +9,7 @@ use super::out::Out;
 use super::{exit, info, opening, options};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Domains;
-use crate::image::{BackingRef, Files, Format, Preallocation, State, probe, qcow2, qed};
+use crate::image::{BackingRef, Files, NewImage, Preallocation, State, probe, qcow2};
 use crate::storage::{File, RealFile};
 use crate::text::{Shown, human_size};
 use crate::units::align_up;
@@ -25,12 +25,14 @@ pub(super) fn run(args: &Create, out: &mut Out) -> anyhow::Result<u8> {
         return Err(usage("the size does not fit a file offset").into());
     }
     let size = align_up(size, 512);
-    let maker = Maker::new(args, size, backing.map(|(name, _)| name))?;
+    let new = NewImage::of(args.format, size, backing.map(|(name, _)| name))?;
+    let (new, ahead) = options::applied(new, &args.options)?;
     let file: Arc<dyn File> = Arc::new(create_new(&args.image)?);
-    let data = maker.data_file(&args.image);
+    let data = data_file(&new, &args.image);
     let made = data.as_deref().map(create_new).transpose().and_then(|made| {
         let files = Files { image: file, data: made.map(|file| Arc::new(file) as Arc<dyn File>) };
-        maker.make(&files).inspect_err(|_| data.iter().for_each(|path| drop(std::fs::remove_file(path))))
+        make(&new, ahead, &files)
+            .inspect_err(|_| data.iter().for_each(|path| drop(std::fs::remove_file(path))))
     });
     if let Err(error) = made {
         // The file is ours and not an image; the first failure is the one to tell about.
@@ -68,57 +70,30 @@ fn create_new(path: &Path) -> Result<RealFile> {
     })
 }
 
-/// What is written into the new file.
-enum Maker {
-    Raw { size: u64, ahead: Preallocation },
-    Qcow2(qcow2::CreateOptions, Preallocation),
-    Qed(qed::CreateOptions),
+/// Where the data file of the image at `path` goes.
+fn data_file(new: &NewImage, path: &Path) -> Option<PathBuf> {
+    match new {
+        NewImage::Qcow2(options) => Some(path.with_file_name(&options.data_file.as_ref()?.name)),
+        _ => None,
+    }
 }
 
-impl Maker {
-    fn new(args: &Create, size: u64, backing: Option<BackingRef>) -> Result<Self> {
-        match args.format {
-            Format::Raw if backing.is_some() => Err(usage("a raw image cannot have a backing file")),
-            Format::Raw => options::raw(&args.options).map(|ahead| Self::Raw { size, ahead }),
-            Format::Qcow2 => {
-                let start = qcow2::CreateOptions { virtual_size: size, backing, ..Default::default() };
-                options::qcow2(start, &args.options).map(|(options, ahead)| Self::Qcow2(options, ahead))
-            }
-            Format::Qed => {
-                let start = qed::CreateOptions { virtual_size: size, backing, ..Default::default() };
-                options::qed(start, &args.options).map(Self::Qed)
-            }
+fn make(new: &NewImage, ahead: Preallocation, files: &Files) -> Result<()> {
+    new.create(&*files.image)?;
+    match new {
+        NewImage::Raw { virtual_size } => {
+            ahead.fill(&*files.image, 0, *virtual_size)?;
+            files.image.sync()
         }
-    }
-
-    /// Where the data file of the image at `path` goes.
-    fn data_file(&self, path: &Path) -> Option<PathBuf> {
-        match self {
-            Self::Qcow2(options, _) => Some(path.with_file_name(&options.data_file.as_ref()?.name)),
-            _ => None,
-        }
-    }
-
-    fn make(&self, files: &Files) -> Result<()> {
-        let file = &files.image;
-        match self {
-            Self::Raw { size, ahead } => {
-                file.set_len(*size)?;
-                ahead.fill(&**file, 0, *size)?;
-                file.sync()
+        NewImage::Qcow2(options) => {
+            let raw = options.data_file.as_ref().is_some_and(|data| data.raw);
+            if let Some(data) = files.data.as_ref().filter(|_| raw) {
+                data.set_len(options.virtual_size)?;
+                data.sync()?;
             }
-            Self::Qcow2(options, ahead) => {
-                qcow2::create(&**file, options)?;
-                if let Some(data) =
-                    files.data.as_ref().filter(|_| options.data_file.as_ref().is_some_and(|d| d.raw))
-                {
-                    data.set_len(options.virtual_size)?;
-                    data.sync()?;
-                }
-                qcow2::preallocate(files.clone(), *ahead)
-            }
-            Self::Qed(options) => qed::create(&**file, options),
+            qcow2::preallocate(files.clone(), ahead)
         }
+        NewImage::Qed(_) => Ok(()),
     }
 }
 

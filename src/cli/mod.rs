@@ -18,6 +18,7 @@ mod create;
 mod delete;
 mod demo;
 mod exit;
+mod export;
 mod figure;
 mod help;
 mod info;
@@ -94,6 +95,8 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Delete(args)) => delete::run(&args, out),
         Some(Command::Revert(args)) => revert::run(&args, out),
         Some(Command::Compact(args)) => compact::run(&args, out),
+        Some(Command::Export(args)) => export::run(&args, out),
+        Some(Command::Import(args)) => export::import(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Trash(args)) => trash::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, out),

@@ -32,7 +32,7 @@ pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
 }
 
 /// The absolute path of a file that need not exist, in a folder that must.
-fn new_name(path: &Path) -> Result<PathBuf> {
+pub(super) fn new_name(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, "is not a file name").at(path))?;
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(forest::absolute(folder)?.join(name))

@@ -3,9 +3,21 @@
 use std::ffi::OsString;
 
 use crate::error::{Error, Kind, Result};
-use crate::image::{DataFile, Format, Preallocation, qcow2, qed};
+use crate::image::{DataFile, Format, NewImage, Preallocation, qcow2, qed};
 use crate::text::Shown;
 use crate::units::parse_size;
+
+/// What can be said about a new image, and how much of it is allocated ahead.
+pub(super) fn applied(new: NewImage, texts: &[String]) -> Result<(NewImage, Preallocation)> {
+    Ok(match new {
+        NewImage::Raw { .. } => (new, raw(texts)?),
+        NewImage::Qcow2(options) => {
+            let (options, ahead) = qcow2(options, texts)?;
+            (NewImage::Qcow2(options), ahead)
+        }
+        NewImage::Qed(options) => (NewImage::Qed(qed(options, texts)?), Preallocation::Off),
+    })
+}
 
 /// What can be said about a qcow2 image, on top of `options`.
 pub(super) fn qcow2(

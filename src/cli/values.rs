@@ -23,6 +23,14 @@ pub(super) enum Watch {
     None,
 }
 
+/// What a view can be exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Qcow2,
+    Qed,
+    Raw,
+}
+
 /// A format by QEMU's name.
 pub(super) fn format(name: &str) -> Result<Format, String> {
     Format::from_name(name).ok_or_else(|| "not one of raw, qcow2, qed".to_owned())

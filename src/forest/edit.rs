@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Backing, Forest, Node, NodeId, Problem, ProblemKind};
-use crate::image::Format;
+use crate::image::{Format, NewImage};
 
 impl Forest {
     /// Everything based on an image, directly or not, parents before children. Without the image.
@@ -104,16 +104,17 @@ impl Forest {
         after
     }
 
-    /// The forest with a new qcow2 image at `path`, which names `backing` as what it is based on.
+    /// The forest with a new, empty image at `path`.
     #[must_use]
-    pub fn with_overlay(&self, path: &Path, size: u64, backing: &Path, format: Format) -> Self {
+    pub fn with_new(&self, path: &Path, new: &NewImage) -> Self {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mut node = Node::blank(path);
-        (node.format, node.virtual_size, node.cluster_size) = (Some(Format::Qcow2), size, 64 << 10);
-        node.backing = Some(Backing {
-            name: super::json::lossless_or_escaped(backing.as_os_str()),
-            format: Some(format.name().to_owned()),
-            resolved: Some(folder.join(backing)),
+        node.format = Some(new.format());
+        (node.virtual_size, node.cluster_size) = (new.virtual_size(), new.cluster_size());
+        node.backing = new.backing().map(|backing| Backing {
+            name: super::json::lossless_or_escaped(&backing.name),
+            format: backing.format.clone(),
+            resolved: Some(folder.join(&backing.name)),
             node: None,
         });
         self.with_node(node)

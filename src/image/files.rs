@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::storage::File;
 
 /// An image's own file and, where its data lies in a file of its own, that one as well.
@@ -30,9 +32,10 @@ impl<F: File + 'static> From<Arc<F>> for Files {
 }
 
 /// An external data file as an image names it. Nobody has looked whether it exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
     /// The recorded name, byte for byte; empty when none is recorded.
+    #[serde(with = "crate::wire::path")]
     pub name: OsString,
     /// The data file by itself is a raw image of the same content.
     pub raw: bool,

@@ -13,6 +13,7 @@ mod files;
 mod format;
 mod measure;
 mod model;
+mod new;
 mod prealloc;
 pub mod qcow2;
 pub mod qed;
@@ -29,6 +30,7 @@ pub use model::{
 };
 
 pub use measure::{Measure, Units, Used};
+pub use new::NewImage;
 pub use prealloc::Preallocation;
 
 use crate::error::{Error, Kind, Place, Result};
@@ -80,6 +82,14 @@ pub trait Image: Send + Sync {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the file still has `state` as it was when it was opened: asked again of the file. The tables
+    /// and the data of an internal snapshot do not change while it exists, so that one can be read while
+    /// somebody else writes the image; what was read before a yes is what it holds.
+    fn still_has(&self, state: State) -> Result<bool> {
+        let _ = state;
+        Ok(true)
     }
 
     /// What else the header says, for `info` and the badges.
@@ -159,6 +169,18 @@ pub trait Target: Send {
     /// so; then zeros must be allocated and mapped.
     fn zero(&mut self, at: Guest, len: u64) -> Result<bool>;
 
+    /// What compresses whole units, on any thread; nothing when the format has no compressed ones.
+    fn packer(&self) -> Option<Packer> {
+        None
+    }
+
+    /// From `finish` on, the unit at `at` is what was compressed to `packed`. `false` when it must be stored as
+    /// it is.
+    fn put_packed(&mut self, at: Guest, packed: &[u8]) -> Result<bool> {
+        let _ = (at, packed);
+        Ok(false)
+    }
+
     /// The file that allocated bytes are written to.
     fn file(&self) -> &Arc<dyn File>;
 
@@ -174,6 +196,9 @@ pub trait Target: Send {
         Ok((self.finish()?, None))
     }
 }
+
+/// Compresses one unit; nothing when it does not become smaller.
+pub type Packer = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// Starts a change of the image in `files`, whose format must be known. With `dry` nothing is
 /// written, only counted.

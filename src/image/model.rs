@@ -48,6 +48,8 @@ pub enum State {
     Active,
     /// An internal snapshot, by its place in the snapshot table.
     Snapshot(usize),
+    /// The saved machine state of that internal snapshot: bytes that no guest sees.
+    VmState(usize),
 }
 
 /// A run of guest bytes that one file answers in one way.

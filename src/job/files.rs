@@ -33,7 +33,10 @@ impl Files {
             let access = if state.changes { Access::Write } else { Access::Read };
             let lock = match accepted.contains(&HazardKind::NoLocks) {
                 true => Lock::acquire_if_any(file.clone(), access)?,
-                false => Some(Lock::acquire(file.clone(), access).map_err(needs_locks)?),
+                false => match Lock::acquire(file.clone(), access) {
+                    Err(e) if e.kind() == Kind::InUse && state.live => None,
+                    lock => Some(lock.map_err(needs_locks)?),
+                },
             };
             let what = if state.changes { "changing" } else { "reading" };
             let how = if lock.is_some() { "locked" } else { "opened without a lock" };
@@ -49,7 +52,8 @@ impl Files {
 
     /// Makes sure that each is still what the plan was made for.
     pub(super) fn are_as_planned(disk: &dyn Disk, files: &[FileState]) -> Result<()> {
-        for state in files {
+        // What somebody writes meanwhile has its snapshots looked at again when they were read.
+        for state in files.iter().filter(|state| !state.live) {
             if disk.stamp(&state.path)? != state.stamp {
                 return Err(Error::new(Kind::Changed, "changed since the plan was made; nothing was done")
                     .at(&state.path)
@@ -57,6 +61,11 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// Adds a file that the job makes, under the name that it will have.
+    pub(super) fn made(&mut self, path: &Path, file: Arc<dyn File>) {
+        self.open.insert(path.to_path_buf(), file.into());
     }
 
     /// The open image at `path`, one that the plan said it changes.

@@ -11,6 +11,7 @@
 //! | `progress` | how far it is, for faces to look at |
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
+//! | `packing` | the same, compressed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
 //! | `steps`, `names` | one executor per step |
@@ -28,6 +29,7 @@ mod marks;
 mod meanwhile;
 mod mover;
 mod names;
+mod packing;
 mod progress;
 mod recover;
 mod run;

@@ -17,7 +17,7 @@ const CHUNK: u64 = 4 << 20;
 /// would have it idle until then.
 const WRITEBACK: u64 = 8 << 20;
 /// Longest sleep between two looks at cancel.
-const NAP: Duration = Duration::from_millis(50);
+pub(super) const NAP: Duration = Duration::from_millis(50);
 
 /// Moves data of a source to a file.
 pub(super) struct Mover<'a> {

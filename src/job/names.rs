@@ -7,27 +7,58 @@ use super::journal::Log;
 use super::run::Run;
 use super::trash::note;
 use crate::error::{Error, Kind, Result};
-use crate::image::Format;
-use crate::plan::make;
+use crate::image::NewImage;
 use crate::storage::{Disk, Partial, adopt, in_trash, link, trash, unlink};
 use crate::text::Shown;
 
 impl Run<'_> {
-    /// Under another name until it is whole. Whoever may open what it is based on may open it.
-    pub(super) fn create(&mut self, image: &Path, size: u64, backing: &Path, format: Format) -> Result<()> {
+    /// Under another name until all of the plan is done. Whoever may open the file at `like` may open it.
+    pub(super) fn create(&mut self, image: &Path, new: &NewImage, like: &Path) -> Result<()> {
         self.progress.enter(Phase::Finishing);
-        if self.again && self.disk.stamp(image).is_ok() {
-            return Ok(());
+        let partial = self.begin(image, like)?;
+        self.report.written_bytes += new.create(&**partial.file())?;
+        self.files.made(image, partial.file().clone());
+        self.made.push(partial);
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, file: &Path, text: &str, like: &Path) -> Result<()> {
+        self.progress.enter(Phase::Finishing);
+        let partial = self.begin(file, like)?;
+        partial.file().write_at(0, text.as_bytes())?;
+        partial.file().sync()?;
+        self.report.written_bytes += text.len() as u64;
+        self.made.push(partial);
+        Ok(())
+    }
+
+    fn begin(&self, path: &Path, like: &Path) -> Result<Partial> {
+        if let Some(folder) = path.parent() {
+            self.disk.create_dir(folder)?;
         }
-        let partial = Partial::begin(&self.disk, image)?;
-        self.report.written_bytes += make(partial.file(), size, backing, format)?;
-        let below = image.with_file_name(backing);
-        let lost = adopt(partial.file(), &*self.disk.open(&below, false)?)?;
+        let partial = Partial::begin(&self.disk, path)?;
+        let lost = adopt(&**partial.file(), &*self.disk.open(like, false)?)?;
         if !lost.is_empty() {
-            let (below, lost) = (Shown::path(&below), lost.join(" and "));
-            self.progress.note(format!("{} cannot have the {lost} of {below}", Shown::path(image)));
+            let (like, lost) = (Shown::path(like), lost.join(" and "));
+            self.progress.note(format!("{} cannot have the {lost} of {like}", Shown::path(path)));
         }
-        partial.publish()
+        Ok(partial)
+    }
+
+    /// Gives every new file its name, in the order in which they were begun: what one is based on is there
+    /// before it is. All of them or none.
+    pub(super) fn publish(&mut self) -> Result<()> {
+        let mut there = Vec::new();
+        for partial in self.made.drain(..) {
+            let path = partial.to().to_path_buf();
+            if let Err(e) = partial.publish() {
+                // Nobody had the time to use them; the failure is the thing to tell.
+                there.iter().for_each(|path: &PathBuf| drop(unlink(&*self.disk, path)));
+                return Err(e);
+            }
+            there.push(path);
+        }
+        Ok(())
     }
 
     pub(super) fn link(&self, file: &Path, to: &Path) -> Result<()> {

@@ -14,7 +14,7 @@ use super::{Options, Progress, Report, marks};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Step;
-use crate::storage::{CopyBuffer, Disk};
+use crate::storage::{CopyBuffer, Disk, Partial};
 use crate::text::human_size;
 
 /// Runs a plan that was not begun yet.
@@ -53,6 +53,8 @@ pub(super) struct Run<'a> {
     /// Before the files, whose locks outlast it.
     pub(super) giving: Giving,
     pub(super) files: Files,
+    /// New files that have no name yet; those that are left when the run ends are gone.
+    pub(super) made: Vec<Partial>,
     pub(super) gate: Gate,
     pub(super) pace: Pace,
     pub(super) buffer: CopyBuffer,
@@ -78,8 +80,22 @@ impl<'a> Run<'a> {
     ) -> Self {
         let (pace, buffer) = (Pace::new(options.rate_limit), CopyBuffer::default());
         let (report, journal, giving) = (Report::default(), None, Giving::default());
-        let (again, committed) = (false, false);
-        Self { task, progress, disk, files, gate, pace, giving, buffer, report, journal, again, committed }
+        let (again, committed, made) = (false, false, Vec::new());
+        Self {
+            task,
+            progress,
+            disk,
+            files,
+            made,
+            gate,
+            pace,
+            giving,
+            buffer,
+            report,
+            journal,
+            again,
+            committed,
+        }
     }
 
     /// Remembers in `journal` how far it is from now on.
@@ -149,8 +165,9 @@ impl<'a> Run<'a> {
         Ok(Done { step: index, now, moved })
     }
 
-    /// Ends the journal, if there is one: marks off, then the file.
+    /// Names what was made; ends the journal, if there is one: marks off, then the file.
     pub(super) fn close(&mut self) -> Result<()> {
+        self.publish()?;
         let Some(journal) = self.journal.take() else { return Ok(()) };
         self.unmark(&journal)?;
         journal.end()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Phase;
 use super::journal::Journal;
 use super::mover::{Mover, Unwritten};
+use super::packing::Packing;
 use super::run::Run;
 use super::task::reference;
 use crate::chain::Opener;
@@ -27,7 +28,8 @@ impl Run<'_> {
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
-            Step::Create { image, size, backing, format } => self.create(image, *size, backing, *format),
+            Step::Create { image, new, like } => self.create(image, new, like),
+            Step::Write { file, text, like } => self.write(file, text, like),
             Step::Link { file, to } => {
                 self.committed = true;
                 self.link(file, to)
@@ -56,9 +58,7 @@ impl Run<'_> {
         let file = target.file().clone();
         let overwrites = copy.mode == CopyMode::Overwrite;
         let in_place = overwrites && target.in_place();
-        if let Some(size) = copy.grow_to {
-            target.grow(size).at(&copy.into)?;
-        }
+        let size = copy.grow(&mut *target).at(&copy.into)?;
         if overwrites {
             target.content_changes();
         }
@@ -66,17 +66,22 @@ impl Run<'_> {
         if let (None, Some((_, backing))) = (&self.journal, self.task.linked_copy()) {
             target.relink(backing.as_ref()).at(&copy.into)?;
         }
-        let runs = copy.runs(&source, target.unit(), target.size(), false)?;
+        let runs = copy.runs(&source, target.unit(), size, false)?;
         let (progress, pace, buffer) = (self.progress, &mut self.pace, &mut self.buffer);
         // A mark says better than the time whether somebody else wrote.
         let journal = self.journal.as_ref().filter(|journal| !journal.log().marks(&copy.into));
         let by_time = journal.is_some();
-        let mut mover =
-            Mover { source: &source, file: &*file, progress, pace, buffer, unwritten: Unwritten::default() };
-        drive(runs, &mut *target, &mut |state, at, host, len| {
-            journal.map_or(Ok(()), Journal::beat)?;
-            mover.fill(state, at, host, len)
-        })
+        match target.packer().filter(|_| copy.compress) {
+            Some(packer) => Packing { source: &source, progress, pace, packer }.drive(runs, &mut *target),
+            None => {
+                let unwritten = Unwritten::default();
+                let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer, unwritten };
+                drive(runs, &mut *target, &mut |state, at, host, len| {
+                    journal.map_or(Ok(()), Journal::beat)?;
+                    mover.fill(state, at, host, len)
+                })
+            }
+        }
         .map_err(|e| match e.kind() {
             Kind::Cancelled if in_place => {
                 let into = Shown::path(&copy.into);
@@ -84,6 +89,8 @@ impl Run<'_> {
             }
             _ => e,
         })?;
+        copy.shrink(&mut *target)?;
+        source.still_there()?;
         self.progress.enter(Phase::Syncing);
         if overwrites {
             self.committed = true;

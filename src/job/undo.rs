@@ -12,7 +12,7 @@ use super::run::Run;
 use crate::error::{Error, Kind, Result};
 use crate::image;
 use crate::plan::Step;
-use crate::storage::{Partial, link, rename, unlink};
+use crate::storage::{link, rename, unlink};
 use crate::text::Shown;
 
 /// Fails, with the reason, when the job cannot be undone any more.
@@ -80,17 +80,6 @@ impl Run<'_> {
                     None => find_in_trash(&*disk, file, log)?,
                 };
                 rename(&*disk, &found, file)
-            }
-            Step::Create { image, .. } => {
-                if log.was_done(index) && there(image).as_ref() != log.stamp(image) {
-                    return Err(Error::new(Kind::Changed, "was used since it was made").at(image));
-                }
-                if there(image).is_some() {
-                    unlink(&*disk, image)?;
-                }
-                // What was under way to this name goes as well.
-                drop(Partial::begin(&disk, image)?);
-                Ok(())
             }
             _ => Ok(()),
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::draft::{Draft, quoted};
 use super::unprotected;
 use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
-use crate::chain::{Chain, Gate};
+use crate::chain::{Chain, Gate, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId};
 use crate::image::{Format, State};
@@ -218,12 +218,13 @@ impl Commit<'_> {
     fn take_over(&self, draft: &mut Draft<'_>) -> Result<()> {
         let step = Copy {
             mode: CopyMode::Overwrite,
-            from: self.top.path.clone(),
+            from: ViewSpec::active(&self.top.path),
             into: self.base.clone(),
             format: self.format,
             states: States::Active,
             ranges: self.committed(),
-            grow_to: (self.top_size > self.base_size).then_some(self.top_size),
+            resize_to: (self.top_size > self.base_size).then_some(self.top_size),
+            compress: false,
             data_bytes: 0,
             zero_bytes: 0,
         };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::chain::ViewSpec;
 use crate::image::Format;
 use crate::wire;
 
@@ -12,9 +13,8 @@ use crate::wire;
 pub struct Copy {
     /// How the target treats what it already has.
     pub mode: CopyMode,
-    /// The image whose view is read.
-    #[serde(with = "wire::path")]
-    pub from: PathBuf,
+    /// The view that is read. A fill reads that of every state it is for.
+    pub from: ViewSpec,
     /// The image that is written.
     #[serde(with = "wire::path")]
     pub into: PathBuf,
@@ -24,8 +24,11 @@ pub struct Copy {
     pub states: States,
     /// Which guest ranges.
     pub ranges: Ranges,
-    /// Virtual size the target must have before the copy.
-    pub grow_to: Option<u64>,
+    /// Virtual size the target gets before the copy; nothing is lost but in an image that the plan makes.
+    pub resize_to: Option<u64>,
+    /// Store units compressed where that makes them smaller.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compress: bool,
     /// Guest bytes moved, in whole clusters of the target.
     pub data_bytes: u64,
     /// Guest bytes that become zeros without data being written.
@@ -38,12 +41,13 @@ impl Copy {
     pub(super) fn fill(path: &Path, format: Format, states: States, ranges: Ranges) -> Self {
         Self {
             mode: CopyMode::Fill,
-            from: path.to_path_buf(),
+            from: ViewSpec::active(path),
             into: path.to_path_buf(),
             format,
             states,
             ranges,
-            grow_to: None,
+            resize_to: None,
+            compress: false,
             data_bytes: 0,
             zero_bytes: 0,
         }
@@ -97,6 +101,16 @@ pub enum Ranges {
         /// The format of that image.
         format: Option<Format>,
     },
+    /// All that the view shows and is not known to be zeros.
+    All,
+    /// Where the view is not what `since` is.
+    Delta {
+        /// The view that is below.
+        since: ViewSpec,
+        /// Whether content is compared where the same bytes may lie in two places; otherwise what lies apart
+        /// is different.
+        by_content: bool,
+    },
 }
 
 impl Ranges {
@@ -106,6 +120,8 @@ impl Ranges {
             Self::Dropped { image, base } | Self::Differs { image, base, .. } => {
                 std::iter::once(&**image).chain(base.as_deref()).collect()
             }
+            Self::All => Vec::new(),
+            Self::Delta { since, .. } => vec![&since.path],
         }
     }
 }
@@ -130,4 +146,6 @@ pub enum CopyMode {
     Fill,
     /// Replaces what is there; the target's view is named by the plan.
     Overwrite,
+    /// Into an image that the plan makes.
+    New,
 }

@@ -13,9 +13,12 @@ impl Step {
         match self {
             Self::Copy(c) => {
                 let size = human_size(c.data_bytes);
-                let grow = c.grow_to.map(|s| format!(", grown to {}", human_size(s))).unwrap_or_default();
+                let grow = c.resize_to.map(|s| format!(", grown to {}", human_size(s))).unwrap_or_default();
                 match (c.mode, &c.ranges) {
-                    (CopyMode::Overwrite, Ranges::Committed { top, .. } | Ranges::BeyondEnd { top, .. }) => {
+                    (
+                        CopyMode::Overwrite | CopyMode::New,
+                        Ranges::Committed { top, .. } | Ranges::BeyondEnd { top, .. },
+                    ) => {
                         format!("copy {size} of {} into {}{grow}", name(top), name(&c.into))
                     }
                     (CopyMode::Fill, Ranges::Committed { top, .. }) => format!(
@@ -28,6 +31,14 @@ impl Step {
                     }
                     (_, Ranges::Dropped { .. }) => {
                         format!("copy {size} into {}: what the layers below it hold", name(&c.into))
+                    }
+                    (_, Ranges::All) => {
+                        format!("copy {size} into {}: all of {}", name(&c.into), c.from.name())
+                    }
+                    (_, Ranges::Delta { since, by_content }) => {
+                        let most = if *by_content { "at most " } else { "" };
+                        let (of, since) = (c.from.name(), since.name());
+                        format!("copy {most}{size} into {}: what {of} is and {since} is not", name(&c.into))
                     }
                     (_, Ranges::Differs { .. }) => {
                         format!("copy at most {size} into {}: what differs in the new base", name(&c.into))
@@ -60,8 +71,14 @@ impl Step {
             Self::Resize { image, to, .. } => {
                 format!("make the disk of {} {} long", name(image), human_size(*to))
             }
-            Self::Create { image, size, backing, .. } => {
-                format!("create {} of {} over {}", name(image), human_size(*size), Shown::path(backing))
+            Self::Create { image, new, .. } => {
+                let over =
+                    new.backing().map(|below| format!(" over {}", Shown::new(&below.name.to_string_lossy())));
+                let size = human_size(new.virtual_size());
+                format!("create {} ({}) of {size}{}", name(image), new.format(), over.unwrap_or_default())
+            }
+            Self::Write { file, text, .. } => {
+                format!("write {}, {}", name(file), human_size(text.len() as u64))
             }
             Self::Link { file, to } => format!("name {} {} as well", name(file), Shown::path(to)),
             Self::Unlink { file } => format!("take the name {} away", name(file)),

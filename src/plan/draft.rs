@@ -1,16 +1,25 @@
 //! A plan in the making: what every operation does the same way.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::named;
-use super::rehearse::{self, Meter};
-use super::{Copy, Flow, HazardKind, Plan, Ranges, Step, is_one_switch};
+use super::rehearse::{self, Made, Meter};
+use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, Step, is_one_switch};
 use crate::chain::{Gate, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
-use crate::image::{Format, Written};
-use crate::storage::{File, MemFile};
+use crate::image::{Format, NewImage, Written};
+use crate::storage::{File, RealFile};
 use crate::text::Shown;
+
+/// Nothing is ever overwritten.
+fn free_to_make(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::new(Kind::Usage, "exists already; nothing is ever overwritten").at(path)),
+        Err(_) => Ok(()),
+    }
+}
 
 /// A path for a shell.
 pub(super) fn quoted(path: &Path) -> String {
@@ -25,6 +34,8 @@ pub(super) struct Draft<'a> {
     pub(super) meter: Meter,
     /// Images that are gone afterwards.
     gone: Vec<NodeId>,
+    /// Images that the plan makes.
+    made: Made,
     /// A file whose second name is known.
     pub(super) two_names: Option<PathBuf>,
 }
@@ -52,6 +63,7 @@ impl<'a> Draft<'a> {
             plan,
             meter: Meter::new(),
             gone: Vec::new(),
+            made: Made::new(),
             two_names: None,
         }
     }
@@ -99,9 +111,11 @@ impl<'a> Draft<'a> {
         let at_most = match step.ranges {
             Ranges::Differs { .. } => true,
             Ranges::Committed { unit, .. } => unit > 1,
+            Ranges::Delta { by_content, .. } => by_content,
             _ => false,
         };
-        match rehearse::copy(&mut step, &opener) {
+        let step_compresses = step.compress;
+        match rehearse::copy(&mut step, &opener, &self.made) {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
                 if needed {
@@ -113,7 +127,7 @@ impl<'a> Draft<'a> {
                 }
                 // Blocks under bytes in place are the file system's; what zeros free there is not known.
                 self.meter.cost.exact &= !in_place;
-                self.meter.cost.exact &= !at_most;
+                self.meter.cost.exact &= !at_most && !step_compresses;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -131,7 +145,10 @@ impl<'a> Draft<'a> {
         let id = self.after.find(&step.into);
         if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
             node.disk_size = (node.disk_size + extra).saturating_sub(freed);
-            node.virtual_size = node.virtual_size.max(step.grow_to.unwrap_or(0));
+            node.virtual_size = match step.resize_to {
+                Some(size) if step.mode == CopyMode::New => size,
+                size => node.virtual_size.max(size.unwrap_or(0)),
+            };
         }
     }
 
@@ -160,16 +177,28 @@ impl<'a> Draft<'a> {
         self.plan.steps.push(step);
     }
 
-    /// Adds the step that makes a new image, and the image to the forest to come.
-    pub(super) fn create(&mut self, step: Step) -> Result<()> {
-        let Step::Create { image, size, backing, format } = &step else {
-            return Err(Error::new(Kind::Internal, "not a step that creates"));
-        };
-        let made = MemFile::new(image, Vec::new());
-        let written = rehearse::make(&made, *size, backing, *format)?;
-        self.meter.created(image, written, made.len()?)?;
-        self.after = self.after.with_overlay(image, *size, backing, *format);
-        self.plan.steps.push(step);
+    /// Adds the step that makes a new image, which may not exist yet, and the image to the forest to come. It
+    /// gets the owner and mode of the file at `like`.
+    pub(super) fn create(&mut self, image: &Path, new: NewImage, like: &Path) -> Result<()> {
+        free_to_make(image)?;
+        let scratch = RealFile::scratch(image)?;
+        let written = new.create(&scratch)?;
+        // A raw one is a hole until something is copied into it.
+        let room = if new.format() == Format::Raw { 0 } else { scratch.len()? };
+        self.meter.created(image, written, room)?;
+        self.meter.follow(&scratch);
+        self.made.insert(image.to_path_buf(), Arc::new(scratch));
+        self.after = self.after.with_new(image, &new);
+        self.plan.steps.push(Step::Create { image: image.to_path_buf(), new, like: like.to_path_buf() });
+        Ok(())
+    }
+
+    /// Adds the step that makes a new file of text, which may not exist yet.
+    pub(super) fn write(&mut self, file: &Path, text: String, like: &Path) -> Result<()> {
+        free_to_make(file)?;
+        let bytes = text.len() as u64;
+        self.meter.created(file, bytes, bytes)?;
+        self.plan.steps.push(Step::Write { file: file.to_path_buf(), text, like: like.to_path_buf() });
         Ok(())
     }
 
@@ -215,8 +244,8 @@ impl<'a> Draft<'a> {
             Step::Empty { format: Format::Qed, .. }
                 | Step::Repair { format: Format::Qed, .. }
                 | Step::Resize { format: Format::Qed, .. }
-        );
-        match rehearse::alone(&step, &self.opener()) {
+        ) || step.image().is_some_and(|image| self.made.contains_key(image));
+        match rehearse::alone(&step, &self.opener(), &self.made) {
             Ok(Some((file, written))) => return self.counted(step, &*file, written, is_exact),
             Ok(None) => {}
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {

@@ -6,11 +6,21 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::{Copy, CopyMode, FileState, Hazard, HazardKind, HazardSeverity, States};
+use crate::chain::View;
 use crate::error::Result;
 use crate::forest::ProblemKind;
-use crate::image::{self, CheckReport, Format};
+use crate::image::{self, CheckReport, Format, State};
 use crate::storage::{File, Holder, LockState, RealFile, Stamp, has_locks, probe_locks};
 use crate::text::{Shown, human_size};
+
+/// What a plan does with an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Changes,
+    Reads,
+    /// Reads internal snapshots of it and nothing else.
+    ReadsSnapshots,
+}
 
 impl Draft<'_> {
     pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {
@@ -33,6 +43,28 @@ impl Draft<'_> {
     /// Makes an image part of the plan, with its data file: their state is recorded, and who uses
     /// them is a hazard.
     pub(super) fn file(&mut self, path: &Path, changes: bool) -> Result<()> {
+        self.image(path, if changes { Use::Changes } else { Use::Reads })
+    }
+
+    /// The same for the layers that `view` is read through. Of a snapshot's own image nothing is read that
+    /// changes while a guest runs on it.
+    pub(super) fn layers_of(&mut self, view: &View) -> Result<()> {
+        for (depth, layer) in view.layers().iter().enumerate() {
+            let is_active = depth > 0 || view.state() == State::Active;
+            self.image(&layer.path, if is_active { Use::Reads } else { Use::ReadsSnapshots })?;
+            if let Some(how) = layer.image.encryption() {
+                let (path, how) = (Shown::path(&layer.path), format!("{how:?}").to_uppercase());
+                self.hazard(
+                    HazardKind::Unsupported,
+                    format!("{path} is encrypted ({how}) and cannot be read"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, path: &Path, how: Use) -> Result<()> {
+        let changes = how == Use::Changes;
         let node = self.before.find(path).and_then(|id| self.before.get(id));
         let data = node.and_then(|node| node.data_file.as_ref()?.resolved.clone());
         let shared = node.and_then(|n| n.problems.iter().find(|p| p.kind == ProblemKind::DataFileShared));
@@ -40,17 +72,19 @@ impl Draft<'_> {
             self.hazard(HazardKind::Broken, format!("{}: {}", Shown::path(path), shared.message));
         }
         if let Some(data) = &data {
-            self.one_file(data, changes, None)?;
+            self.one_file(data, how, None)?;
         }
-        self.one_file(path, changes, data)
+        self.one_file(path, how, data)
     }
 
-    fn one_file(&mut self, path: &Path, changes: bool, data: Option<PathBuf>) -> Result<()> {
+    fn one_file(&mut self, path: &Path, how: Use, data: Option<PathBuf>) -> Result<()> {
+        let (changes, live) = (how == Use::Changes, how == Use::ReadsSnapshots);
         if let Some(known) = self.plan.files.iter_mut().find(|f| f.path == path) {
             known.changes |= changes;
+            known.live &= live;
         } else {
             let stamp = Stamp::of(path)?;
-            self.plan.files.push(FileState { path: path.to_path_buf(), stamp, changes, data });
+            self.plan.files.push(FileState { path: path.to_path_buf(), stamp, changes, live, data });
         }
         let file = RealFile::open(path, false)?;
         if file.fd().is_some_and(|fd| !has_locks(fd)) {
@@ -64,7 +98,7 @@ impl Draft<'_> {
         let conflict = match state {
             LockState::Free => false,
             LockState::Read => changes,
-            LockState::Write => true,
+            LockState::Write => !live,
         };
         if conflict {
             let who = Holder::of(file.id()).map_or("another process".to_owned(), |h| h.to_string());
@@ -136,6 +170,12 @@ impl Draft<'_> {
                 format!("{what} has several names; images based on another one are not seen"),
             );
         }
+        if self.plan.files.iter().any(|file| file.changes) {
+            self.flag_other_folders();
+        }
+    }
+
+    fn flag_other_folders(&mut self) {
         let folders: Vec<_> = self.before.roots.iter().map(|r| Shown::path(r).into_string()).collect();
         self.hazard(
             HazardKind::OtherFolders,

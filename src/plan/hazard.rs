@@ -73,6 +73,8 @@ pub enum HazardKind {
     Unprotected,
     /// A file system has no locks, so that nobody can be kept away.
     NoLocks,
+    /// The image that a delta goes on may not show what the delta was made against.
+    OlderView,
 }
 
 /// What it takes to run a plan in spite of a hazard.
@@ -88,7 +90,7 @@ pub enum Consent {
 
 impl HazardKind {
     /// Every kind, for the list in the help and the man page.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::OtherChildren,
         Self::SnapshotsReadThrough,
         Self::InPlace,
@@ -108,6 +110,7 @@ impl HazardKind {
         Self::NamedBy,
         Self::Unprotected,
         Self::NoLocks,
+        Self::OlderView,
     ];
 
     /// Its name for `--accept` and in JSON.
@@ -132,6 +135,7 @@ impl HazardKind {
             Self::NamedBy => "named-by",
             Self::Unprotected => "unprotected",
             Self::NoLocks => "no-locks",
+            Self::OlderView => "older-view",
         }
     }
 
@@ -149,7 +153,7 @@ impl HazardKind {
     /// The severity that a hazard of this kind has at least.
     pub fn mildest(self) -> HazardSeverity {
         match self {
-            Self::NamedBy | Self::SnapshotsReadThrough => HazardSeverity::Info,
+            Self::NamedBy | Self::SnapshotsReadThrough | Self::OlderView => HazardSeverity::Info,
             Self::Broken | Self::NoUndo => HazardSeverity::Warning,
             _ => self.severity(),
         }
@@ -196,6 +200,9 @@ impl HazardKind {
                 "a libvirt domain names a file that changes; danger when the file goes away or gets another name or format"
             }
             Self::Unprotected => "other views change because of --no-protect; each of them is named",
+            Self::OlderView => {
+                "the image that a delta goes on is taken on trust; danger when it cannot show what the delta was made against"
+            }
             Self::NoLocks => {
                 "a file system has no locks: nothing keeps another process away while the job runs"
             }
@@ -218,7 +225,8 @@ impl HazardKind {
             | Self::UsedMeanwhile
             | Self::NamedBy
             | Self::Unprotected
-            | Self::NoLocks => Consent::ByName,
+            | Self::NoLocks
+            | Self::OlderView => Consent::ByName,
             _ => Consent::None,
         }
     }

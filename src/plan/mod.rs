@@ -14,7 +14,6 @@
 //! | `switch` | whether all of it becomes true at one instant |
 //! | `draft` | what every operation does the same way |
 //! | `flags` | what every operation warns of, from the files themselves |
-//! | `differs` | where two views are not the same |
 //! | `rules`, `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
 //! | `unprotected` | who would read what a protection was left out for |
@@ -28,6 +27,9 @@
 //! | `compact` | free space back to the host |
 //! | `resize` | a longer or shorter disk |
 //! | `revert` | an overlay as it was when it was new |
+//! | `export` | a view as an image of its own, in full or as a delta |
+//! | `linear`, `file_names` | all views of a chain as a chain of files |
+//! | `import` | a chain of files as the snapshots of one image |
 
 mod commit;
 mod commit_flags;
@@ -35,11 +37,14 @@ mod compact;
 mod copy;
 mod delete;
 mod describe;
-mod differs;
 mod draft;
+mod export;
+mod file_names;
 mod fill;
 mod flags;
 mod hazard;
+mod import;
+mod linear;
 mod model;
 mod named;
 mod overlay;
@@ -60,13 +65,15 @@ pub use commit::{CommitOptions, commit};
 pub use compact::compact;
 pub use copy::{Copy, CopyMode, Ranges, States};
 pub use delete::{DeleteOptions, delete};
+pub use export::{ExportOptions, Since, export};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
+pub use import::import;
+pub use linear::{ChainOptions, export_chain};
 pub use model::{Cost, FileState, Flow, Plan};
 pub use overlay::overlay;
 pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
 pub use rebase::{RebaseOptions, pull, rebase};
-pub use rehearse::make;
 pub use rename::rename;
 pub use repair::repair;
 pub use resize::resize;

@@ -63,6 +63,9 @@ pub struct FileState {
     pub stamp: Stamp,
     /// Whether the plan changes it (otherwise it is only read).
     pub changes: bool,
+    /// Whether nothing of it is read but internal snapshots, which do not change while a guest runs on it.
+    #[serde(default)]
+    pub live: bool,
     /// Its external data file, another file of the plan.
     #[serde(with = "wire::path_option")]
     pub data: Option<PathBuf>,

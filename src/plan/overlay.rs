@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::draft::{Draft, quoted};
-use super::{HazardKind, Plan, Step};
+use super::{HazardKind, Plan};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, reference};
-use crate::image::Format;
+use crate::image::{BackingRef, Format, NewImage};
 use crate::text::Shown;
 
 /// Plans a new qcow2 image at `new` (absolute, not existing) on top of `image` (an absolute path in
@@ -27,9 +27,6 @@ pub fn overlay(
     let node = forest.find(image).and_then(|id| forest.get(id)).ok_or_else(unknown)?;
     let damaged = || Error::corrupt("is too damaged to be a base").at(image);
     let looks = node.format.ok_or_else(damaged)?;
-    if new.symlink_metadata().is_ok() {
-        return Err(Error::new(Kind::Usage, "exists already; nothing is ever overwritten").at(new));
-    }
     let mut draft = Draft::new("overlay", forest, gate);
     // The chain below must hold, or the new image would be broken from its first day.
     for layer in draft.opener().open(image)?.layers() {
@@ -40,12 +37,8 @@ pub fn overlay(
         draft.hazard(HazardKind::BackingFormat, what);
     }
     let format = format.unwrap_or(looks);
-    draft.create(Step::Create {
-        image: new.to_path_buf(),
-        size: node.virtual_size,
-        backing: reference(new, image),
-        format,
-    })?;
+    let below = BackingRef { name: reference(new, image).into(), format: Some(format.name().to_owned()) };
+    draft.create(new, NewImage::of(Format::Qcow2, node.virtual_size, Some(below))?, image)?;
     let title = format!("overlay {} over {}", Shown::path(new), Shown::new(&node.name()));
     let undo = format!("cowherd delete {}; what it is based on does not change", Shown::path(new));
     let line = format!("qemu-img create -f qcow2 -b {} -F {format} {}", quoted(image), quoted(new));

@@ -1,11 +1,10 @@
 //! From a copy step's rule to runs: metadata only, the same at planning and at doing.
 
-use crate::chain::{Chain, CopyRun, Opener, Touched, View, whole_units};
+use crate::chain::{Chain, Content, CopyRun, Differs, Opener, Touched, View, whole_units};
 use crate::error::{Error, Kind, Result};
 use crate::image::{State, Target, Written};
-use crate::units::{Guest, Host, align_up};
+use crate::units::{Guest, Host, align_down, align_up};
 
-use super::differs::Differs;
 use super::fill::{StateRuns, lacking};
 use super::rules::{Touches, beyond_end, committed, dropped, from};
 use super::{Copy, CopyMode, Ranges, States};
@@ -45,6 +44,11 @@ impl Source {
         found.map(|(_, view)| view).ok_or_else(|| Error::new(Kind::Internal, "a state that is not copied to"))
     }
 
+    /// Makes sure that what was read is what the views hold.
+    pub fn still_there(&self) -> Result<()> {
+        self.views.iter().map(|(_, view)| view).chain(&self.cause).try_for_each(View::still_there)
+    }
+
     /// Where the longest state of the target ends.
     fn end_of_all(&self) -> u64 {
         self.views.iter().map(|(_, view)| view.size()).max().unwrap_or(0)
@@ -59,7 +63,10 @@ impl Source {
 impl Copy {
     /// Opens what the step reads. The caller holds the locks.
     pub fn open(&self, opener: &Opener) -> Result<Source> {
-        let chain = opener.open(&self.from)?;
+        if self.mode == CopyMode::New {
+            return self.open_for_new(opener);
+        }
+        let chain = Opener { format: self.from.format, ..opener.clone() }.open(&self.from.path)?;
         let snapshots = (0..chain.top().image.snapshots().len()).map(State::Snapshot);
         let states: Vec<State> = match self.states {
             States::Active => vec![State::Active],
@@ -76,10 +83,36 @@ impl Copy {
                 let base = Opener { format: *format, ..opener.clone() }.open(base)?;
                 (None, Some(base.view(State::Active)))
             }
-            (CopyMode::Fill, _) => (None, None),
+            _ => (None, None),
         };
         let below = chain.below().map(|below| below.view(State::Active));
         Ok(Source { views, rest, end: u64::MAX, cause, below })
+    }
+
+    fn open_for_new(&self, opener: &Opener) -> Result<Source> {
+        let view = opener.open_view(&self.from)?;
+        let cause = match &self.ranges {
+            Ranges::Delta { since, .. } => Some(opener.open_view(since)?),
+            _ => None,
+        };
+        Ok(Source { cause, ..Source::of(view, u64::MAX) })
+    }
+
+    /// Makes `target` as long as it is to be, if that is longer; gives the size that it will have in the end.
+    pub fn grow(&self, target: &mut dyn Target) -> Result<u64> {
+        match self.resize_to {
+            Some(size) if self.mode == CopyMode::New && size < target.size() => Ok(size),
+            Some(size) => target.grow(size).map(|()| target.size()),
+            None => Ok(target.size()),
+        }
+    }
+
+    /// Makes an image that the plan makes as short as it is to be, once all is copied.
+    pub fn shrink(&self, target: &mut dyn Target) -> Result<()> {
+        match self.resize_to {
+            Some(size) if self.mode == CopyMode::New && size < target.size() => target.shrink(size),
+            _ => Ok(()),
+        }
     }
 
     /// The runs to copy into an image with mapping units of `unit` bytes whose virtual size will
@@ -97,7 +130,7 @@ impl Copy {
         let end = source.end_of_all();
         let changed = self.touches(source, unit, rehearsal)?;
         Ok(match self.mode {
-            CopyMode::Overwrite => Box::new(
+            CopyMode::Overwrite | CopyMode::New => Box::new(
                 whole_units(changed, unit, size)
                     .map(|run| Ok(StateRun { run: run?, states: vec![State::Active] })),
             ),
@@ -129,11 +162,34 @@ impl Copy {
             }
             Ranges::BeyondEnd { top, base } => beyond_end(view, top, base, end)?,
             Ranges::Dropped { base, .. } => dropped(view, base.as_deref(), end)?,
+            Ranges::All => Box::new(stored(view)),
+            Ranges::Delta { by_content, .. } => {
+                let compares = *by_content && !rehearsal;
+                let content = if compares { Content::Compared } else { Content::Unread };
+                let size = view.size();
+                // A disk that ends within a unit, where a longer one was before, has its last unit written anew:
+                // what it holds behind the end would show when the disk grows again.
+                let shrinks = cause.is_some_and(|since| since.size() > size);
+                let tail = if shrinks { align_down(size, unit) } else { size };
+                let tail = Touched { start: tail, end: size, zero: false };
+                let differs = Differs::new(Some(view), cause, tail.start, unit, content);
+                Box::new(differs.chain((tail.start < tail.end).then_some(Ok(tail))))
+            }
             Ranges::Differs { .. } => {
-                Box::new(Differs::new(source.below.as_ref(), cause, end, unit, !rehearsal))
+                let content = if rehearsal { Content::Unread } else { Content::Compared };
+                let differs = Differs::new(source.below.as_ref(), cause, end, unit, content);
+                // Zeros now say nothing about what the new base would show.
+                Box::new(differs.map(|range| Ok(Touched { zero: false, ..range? })))
             }
         })
     }
+}
+
+/// All that a view shows and is not known to be zeros.
+fn stored(view: &View) -> impl Iterator<Item = Result<Touched>> {
+    let runs = view.extents(0, view.size());
+    runs.filter(|run| run.as_ref().map_or(true, |run| !run.reads_zero()))
+        .map(|run| run.map(|run| Touched { start: run.start.0, end: run.end(), zero: false }))
 }
 
 /// Runs in guest order.

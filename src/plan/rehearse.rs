@@ -1,6 +1,6 @@
 //! Going through the motions without writing, to know what a plan costs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::ranges::{drive, resize};
 use super::{Copy, CopyMode, Cost, Step, targets};
 use crate::chain::{Opener, View};
 use crate::error::{Error, Place, Result};
-use crate::image::qcow2::{self, CreateOptions, Writer};
-use crate::image::{self, BackingRef, Format, State, Target, Written};
+use crate::image::qcow2::Writer;
+use crate::image::{self, Format, State, Target, Written};
 use crate::storage::{File, FileId, RealFile, free_space};
 
 /// Adds up cost in the order of the steps, per file system.
@@ -20,6 +20,8 @@ pub(super) struct Meter {
     extra: HashMap<u64, Extra>,
     /// Metadata that earlier steps write to each file.
     metadata: HashMap<FileId, u64>,
+    /// Files that are made as far as the steps have come.
+    made: HashSet<FileId>,
 }
 
 #[derive(Debug, Default)]
@@ -40,19 +42,28 @@ impl Meter {
     pub(super) fn wrote(&mut self, file: &dyn File, mut written: Written) -> Result<()> {
         // A step is rehearsed on the file as it is now. What an earlier one puts there may have to be
         // moved again, twice by a step of two passes.
-        let before = self.metadata.entry(file.id()).or_default();
-        self.cost.exact &= *before == 0;
-        written.meta_bytes += 2 * *before;
-        written.extra_bytes += 2 * *before;
-        *before = written.meta_bytes;
+        if !self.made.contains(&file.id()) {
+            let before = self.metadata.entry(file.id()).or_default();
+            self.cost.exact &= *before == 0;
+            written.meta_bytes += 2 * *before;
+            written.extra_bytes += 2 * *before;
+            *before = written.meta_bytes;
+        }
         self.cost.write_bytes += written.data_bytes + written.meta_bytes;
         self.cost.freed_bytes += written.freed_bytes;
-        let folder = file.path().parent().unwrap_or(Path::new("."));
-        let free = free_space(folder)?;
-        let extra = self.extra.entry(file.id().dev).or_default();
-        (extra.free, extra.folder) = (free, folder.to_path_buf());
         // What a step frees may be holes already, so nothing is taken off for it.
-        extra.peak = extra.peak.saturating_add(written.extra_bytes);
+        self.takes(file.path(), written.extra_bytes)
+    }
+
+    /// Counts room that a file takes on its file system.
+    fn takes(&mut self, path: &Path, bytes: u64) -> Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        // A folder that is made on the way lies where the one above it does.
+        let folder = if folder.exists() { folder } else { folder.parent().unwrap_or(folder) };
+        let dev = std::fs::metadata(folder).map_err(|e| Error::io("cannot examine", e).at(folder))?.dev();
+        let extra = self.extra.entry(dev).or_default();
+        (extra.free, extra.folder) = (free_space(folder)?, folder.to_path_buf());
+        extra.peak = extra.peak.saturating_add(bytes);
         self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak).max().unwrap_or(0);
         Ok(())
     }
@@ -68,16 +79,15 @@ impl Meter {
         }
     }
 
-    /// Counts a new file `len` long of which `written` bytes are written.
-    pub(super) fn created(&mut self, path: &Path, written: u64, len: u64) -> Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let dev = std::fs::metadata(folder).map_err(|e| Error::io("cannot examine", e).at(folder))?.dev();
+    /// Counts what later steps write to a file of which `file` is the rehearsal.
+    pub(super) fn follow(&mut self, file: &dyn File) {
+        self.made.insert(file.id());
+    }
+
+    /// Counts a new file that takes `room` bytes and of which `written` are written.
+    pub(super) fn created(&mut self, path: &Path, written: u64, room: u64) -> Result<()> {
         self.cost.write_bytes += written;
-        let extra = self.extra.entry(dev).or_default();
-        (extra.free, extra.folder) = (free_space(folder)?, folder.to_path_buf());
-        extra.peak = extra.peak.saturating_add(len);
-        self.cost.peak_extra_bytes = self.extra.values().map(|e| e.peak).max().unwrap_or(0);
-        Ok(())
+        self.takes(path, room)
     }
 
     /// How many bytes are missing where most are missing, and a folder there; `None` when all fits.
@@ -97,25 +107,25 @@ pub(super) struct Rehearsed {
     pub(super) read: u64,
 }
 
-/// Makes the new image of a `Create` step in `file`; gives how many bytes that took.
-pub fn make(file: &dyn File, size: u64, backing: &Path, format: Format) -> Result<u64> {
-    let backing = BackingRef { name: backing.into(), format: Some(format.name().to_owned()) };
-    let options = CreateOptions { virtual_size: size, backing: Some(backing), ..CreateOptions::default() };
-    qcow2::create(file, &options)
-}
+/// Images that the plan makes, as they are before anything is copied into them.
+pub(super) type Made = HashMap<PathBuf, Arc<dyn File>>;
 
 /// Rehearses a copy step; fills in its byte counts.
-pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
+pub(super) fn copy(step: &mut Copy, opener: &Opener, made: &Made) -> Result<Rehearsed> {
     let source = step.open(opener)?;
-    let mut target = image::write(opener.files(&step.into, step.format)?, step.format, true)?;
-    let (file, in_place) = (target.file().clone(), target.in_place());
-    if let Some(size) = step.grow_to {
-        target.grow(size).at(&step.into)?;
-    }
+    // What the plan makes is made here too, without the data: the next step finds it as it will be.
+    let (files, dry) = match made.get(&step.into) {
+        Some(file) => (file.clone().into(), false),
+        None => (opener.files(&step.into, step.format)?, true),
+    };
+    let mut target = image::write(files, step.format, dry)?;
+    let file = target.file().clone();
+    let in_place = target.in_place() && step.mode != CopyMode::New;
+    let size = step.grow(&mut *target).at(&step.into)?;
     if step.mode == CopyMode::Overwrite {
         target.content_changes();
     }
-    let (unit, size) = (target.unit(), target.size());
+    let unit = target.unit();
     let (mut data, mut read, mut total) = (0, 0, 0);
     let runs = step.runs(&source, unit, size, true)?.inspect(|run| {
         total += run.as_ref().map_or(0, |r| r.run.len);
@@ -130,6 +140,7 @@ pub(super) fn copy(step: &mut Copy, opener: &Opener) -> Result<Rehearsed> {
         }
         Ok(())
     })?;
+    step.shrink(&mut *target)?;
     let written = target.finish()?;
     step.data_bytes = data;
     step.zero_bytes = total.saturating_sub(data);
@@ -147,13 +158,18 @@ fn stored(view: &View, from: u64, len: u64) -> Result<u64> {
 }
 
 /// Rehearses a step that changes one image by itself; `None` for a step of another sort.
-pub(super) fn alone(step: &Step, opener: &Opener) -> Result<Option<(Arc<dyn File>, Written)>> {
+pub(super) fn alone(step: &Step, opener: &Opener, made: &Made) -> Result<Option<(Arc<dyn File>, Written)>> {
     let (path, format) = match step {
         Step::Empty { image, format, .. } | Step::Repair { image, format, .. } => (image, *format),
         Step::Resize { image, format, .. } => (image, *format),
         Step::Snapshot { image, .. } => (image, Format::Qcow2),
         _ => return Ok(None),
     };
+    if let (Some(file), Step::Snapshot { change, .. }) = (made.get(path), step) {
+        let mut writer = Writer::open(file.clone(), false)?;
+        change.request(&mut writer)?;
+        return Ok(Some((file.clone(), Box::new(writer).finish()?)));
+    }
     let files = opener.files(path, format)?;
     let file = files.data.clone().unwrap_or_else(|| files.image.clone());
     let written = match step {

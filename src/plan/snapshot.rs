@@ -40,7 +40,7 @@ pub fn snapshot(forest: &Forest, image: &Path, request: &SnapshotRequest, gate: 
     let chain = draft.opener().open(image)?;
     let index = |spec: &StateSpec| match chain.find_state(spec)? {
         State::Snapshot(index) => Ok(index),
-        State::Active => Err(Error::new(Kind::Usage, "name a snapshot").at(image)),
+        _ => Err(Error::new(Kind::Usage, "name a snapshot").at(image)),
     };
     let (file, quoted) = (Shown::new(&node.name()).into_string(), quoted(image));
     let (change, title, line) = match request {

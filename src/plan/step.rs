@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Copy, CopyMode};
 use crate::error::Result;
 use crate::image::qcow2::Writer;
-use crate::image::{Format, Repair, Snapshot, Target};
+use crate::image::{Format, NewImage, Repair, Snapshot, Target};
 use crate::wire;
 
 /// One step of a plan.
@@ -80,18 +80,27 @@ pub enum Step {
         /// Bytes afterwards.
         to: u64,
     },
-    /// Makes a new, empty qcow2 image over another one.
+    /// Makes a new, empty image. It gets its name when all that is written into it is.
     Create {
         /// The new file.
         #[serde(with = "wire::path")]
         image: PathBuf,
-        /// Bytes a guest sees.
-        size: u64,
-        /// The name of the image below, as it is recorded.
+        /// What it is to be.
+        new: NewImage,
+        /// The file whose owner, mode and labels it gets.
         #[serde(with = "wire::path")]
-        backing: PathBuf,
-        /// The format of the image below.
-        format: Format,
+        like: PathBuf,
+    },
+    /// Makes a new, small file of text. It gets its name after all other new files.
+    Write {
+        /// The new file.
+        #[serde(with = "wire::path")]
+        file: PathBuf,
+        /// What is in it.
+        text: String,
+        /// The file whose owner, mode and labels it gets.
+        #[serde(with = "wire::path")]
+        like: PathBuf,
     },
     /// Gives a file a second name.
     Link {
@@ -137,7 +146,7 @@ impl Step {
             | Self::Resize { image, .. }
             | Self::Verify { image, .. } => Some(image),
             Self::Create { image, .. } => Some(image),
-            Self::Trash { .. } | Self::Link { .. } | Self::Unlink { .. } => None,
+            Self::Trash { .. } | Self::Link { .. } | Self::Unlink { .. } | Self::Write { .. } => None,
         }
     }
 
@@ -174,7 +183,7 @@ impl Step {
         let mut paths = self.writes();
         match self {
             Self::Copy(copy) => {
-                paths.push(&copy.from);
+                paths.push(&copy.from.path);
                 paths.extend(copy.ranges.paths());
             }
             Self::Verify { image, .. } => paths.push(image),
@@ -187,7 +196,7 @@ impl Step {
     pub fn writes(&self) -> Vec<&Path> {
         match self {
             Self::Link { file, to } => vec![file, to],
-            Self::Unlink { file } | Self::Trash { file } => vec![file],
+            Self::Unlink { file } | Self::Trash { file } | Self::Write { file, .. } => vec![file],
             Self::Verify { .. } => Vec::new(),
             _ => self.image().into_iter().collect(),
         }

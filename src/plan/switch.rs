@@ -8,12 +8,24 @@ use crate::image::Format;
 /// Whether all of it becomes true at one instant, so that there is nothing to finish or to undo when it is
 /// cut off.
 pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
+    let made: Vec<&Path> = made(steps).collect();
     let mut changing = steps.iter().filter(|step| step.changes());
+    if !made.is_empty() {
+        return changing.all(|step| step.writes().iter().all(|path| made.contains(path)));
+    }
     match (changing.next(), changing.next()) {
         (Some(step), None) => !is_in_place(step, files),
         (None, _) => true,
         _ => linked_copy(steps, files).is_some(),
     }
+}
+
+/// The files that the steps make. They get their names at the end, so that nobody sees them before.
+fn made(steps: &[Step]) -> impl Iterator<Item = &Path> {
+    steps.iter().filter_map(|step| match step {
+        Step::Create { image: path, .. } | Step::Write { file: path, .. } => Some(&**path),
+        _ => None,
+    })
 }
 
 /// The copy and the new backing file that come true in one switch, when they are all there is to do: a

@@ -85,6 +85,7 @@ fn of(chain: &Chain, states: States) -> impl Iterator<Item = State> + use<> {
 fn name(node: &Node, state: State) -> Option<String> {
     Some(match state {
         State::Active => active(&node.path),
+        State::VmState(_) => return None,
         State::Snapshot(index) => format!("{}@#{}", active(&node.path), node.snapshots.get(index)?.id),
     })
 }

@@ -70,8 +70,13 @@ impl Partial {
     }
 
     /// The file.
-    pub fn file(&self) -> &dyn File {
-        &*self.file
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// What it will be called.
+    pub fn to(&self) -> &Path {
+        &self.to
     }
 
     /// Gives the file its name. Fails when that exists already.

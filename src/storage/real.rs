@@ -62,6 +62,14 @@ impl RealFile {
         Self::from_file(path, file)
     }
 
+    /// A file in memory, as sparse as a real one, that calls itself `path`: for rehearsals.
+    pub fn scratch(path: &Path) -> Result<Self> {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let file = rustix::fs::memfd_create("cowherd", flags)
+            .map_err(|e| Error::io("cannot make a file in memory", e.into()))?;
+        Self::from_file(path, file.into())
+    }
+
     fn from_file(path: &Path, file: fs::File) -> Result<Self> {
         let meta = file.metadata().map_err(|e| Error::io("cannot examine", e).at(path))?;
         let kind = meta.file_type();

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use cowherd::chain::{Gate, Opener, StateSpec};
+use cowherd::chain::{Gate, Opener, StateSpec, ViewSpec};
 use cowherd::error::Result;
 use cowherd::forest::{Forest, Node, NodeId};
-use cowherd::image::{Format, State};
+use cowherd::image::{Format, NewImage, State};
 use cowherd::plan::{
-    self, CommitOptions, CopyMode, DeleteOptions, Plan, RebaseOptions, SnapshotRequest, Step,
+    self, ChainOptions, CommitOptions, CopyMode, DeleteOptions, ExportOptions, Plan, RebaseOptions, Since,
+    SnapshotRequest, Step,
 };
 use cowherd::units::Guest;
 
@@ -32,6 +33,9 @@ pub(crate) enum Act {
     Drop { image: PathBuf, id: String },
     Revert { image: PathBuf },
     Compact { image: PathBuf },
+    Export { image: PathBuf, id: Option<String>, since: Option<PathBuf>, format: Format, new: PathBuf },
+    Chain { image: PathBuf, folder: PathBuf, format: Format },
+    Import { image: PathBuf, new: PathBuf, compress: bool },
 }
 
 fn name(path: &Path) -> String {
@@ -61,17 +65,50 @@ impl fmt::Display for Act {
             Self::Drop { image, id } => write!(f, "delete #{id} of {}", name(image)),
             Self::Revert { image } => write!(f, "revert {}", name(image)),
             Self::Compact { image } => write!(f, "compact {}", name(image)),
+            Self::Export { image, id, since, format, new } => {
+                write!(f, "export {}@{id:?} since {} to {} ({format})", name(image), onto(since), name(new))
+            }
+            Self::Chain { image, folder, format } => {
+                write!(f, "export the chain of {} to {} ({format})", name(image), name(folder))
+            }
+            Self::Import { image, new, compress } => {
+                write!(f, "import the chain of {} into {} (compressed {compress})", name(image), name(new))
+            }
         }
     }
 }
 
 /// All that a guest reads from an image.
 pub(crate) fn content(dir: &Path, path: &Path) -> Vec<u8> {
+    content_of(dir, &ViewSpec::active(path))
+}
+
+fn content_of(dir: &Path, view: &ViewSpec) -> Vec<u8> {
     let opener = Opener { gate: Gate::for_paths([dir]), ..Opener::default() };
-    let view = opener.open(path).unwrap().view(State::Active);
+    let view = opener.open_view(view).unwrap();
     let mut out = vec![0; view.size() as usize];
     view.read_at(Guest(0), &mut out).unwrap();
     out
+}
+
+fn view(image: &Path, id: &Option<String>) -> ViewSpec {
+    let state = id.clone().map_or(StateSpec::Active, StateSpec::Id);
+    ViewSpec { state, ..ViewSpec::active(image) }
+}
+
+/// The views of an image and of what it is based on, oldest first.
+fn linear(forest: &Forest, image: &Path) -> Vec<String> {
+    let top = forest.find(image).unwrap();
+    let mut views = Vec::new();
+    for id in std::iter::once(top).chain(forest.ancestors(top)).collect::<Vec<_>>().into_iter().rev() {
+        let node = forest.get(id).unwrap();
+        let mut snapshots: Vec<_> = node.snapshots.iter().collect();
+        snapshots.sort_by_key(|s| (s.date.clone(), s.id.parse::<u64>().unwrap()));
+        let path = node.path.to_string_lossy().into_owned();
+        views.extend(snapshots.iter().map(|s| format!("{path}@#{}", s.id)));
+        views.push(path);
+    }
+    views
 }
 
 impl Act {
@@ -125,7 +162,23 @@ impl Act {
         let (image, new) = (node.path.clone(), node.path.with_file_name(format!("n{number}.{ending}")));
         let ids: Vec<String> = node.snapshots.iter().map(|s| s.id.clone()).collect();
         let saves = node.format == Some(Format::Qcow2);
-        match random.below(8) {
+        let folder = node.path.parent().unwrap();
+        let id = (!ids.is_empty() && random.one_in(2)).then(|| random.pick(&ids).clone());
+        match random.below(12) {
+            8 | 9 => {
+                let since = random.one_in(2).then(|| random.pick(&forest.nodes).path.clone());
+                let formats = [Format::Qcow2, Format::Qed, Format::Raw];
+                let format = formats[random.below(if since.is_some() { 2 } else { 3 }) as usize];
+                Self::Export { image, id, since, format, new: folder.join(format!("n{number}.{format}")) }
+            }
+            10 => {
+                let format = *random.pick(&[Format::Qcow2, Format::Qed]);
+                Self::Chain { image, folder: folder.join(format!("c{number}")), format }
+            }
+            11 => {
+                let new = folder.join(format!("n{number}.qcow2"));
+                Self::Import { image, new, compress: random.one_in(3) }
+            }
             0 => Self::Rename { image, new },
             1 => Self::Grow { image, size: node.virtual_size + 512 * (1 + random.below(100)) },
             2 | 3 if saves => Self::Save { image, name: format!("s{number}") },
@@ -177,6 +230,30 @@ impl Act {
             Self::Drop { image, id } => snapshot(image, SnapshotRequest::Delete(StateSpec::Id(id.clone()))),
             Self::Revert { image } => plan::revert(forest, image, gate),
             Self::Compact { image } => plan::compact(forest, image, gate),
+            Self::Export { image, id, since, format, new } => {
+                let delta = since.as_ref().map(|older| Since {
+                    view: ViewSpec::active(older),
+                    older: older.clone(),
+                    format: None,
+                });
+                let new_image = NewImage::of(*format, 0, None)?;
+                let options = ExportOptions {
+                    new: new_image,
+                    delta,
+                    vm_state: None,
+                    compress: false,
+                    by_content: false,
+                };
+                plan::export(forest, &view(image, id), new, &options, gate)
+            }
+            Self::Chain { image, folder, format } => {
+                let new = NewImage::of(*format, 0, None)?;
+                plan::export_chain(forest, image, folder, &new, ChainOptions::default(), gate)
+            }
+            Self::Import { image, new, compress } => {
+                let how = ChainOptions { compress: *compress, by_content: false };
+                plan::import(forest, image, new, &NewImage::of(Format::Qcow2, 0, None)?, how, gate)
+            }
         }
     }
 
@@ -195,6 +272,7 @@ impl Act {
                 Some((image.clone(), expected))
             }
             Self::Overlay { image, new } => Some((new.clone(), content(dir, image))),
+            Self::Export { image, id, new, .. } => Some((new.clone(), content_of(dir, &view(image, id)))),
             Self::Revert { image } => {
                 let opener = Opener { gate: Gate::for_paths([dir]), ..Opener::default() };
                 let chain = opener.open(image).unwrap();
@@ -206,8 +284,15 @@ impl Act {
         }
     }
 
-    /// What else must be true of the views, after and before.
-    pub(crate) fn assert_views(&self, before: &Views, now: &Views, changed: &[String], what: &str) {
+    /// What else must be true of the views, after and before, in the forest as it was.
+    pub(crate) fn assert_views(
+        &self,
+        forest: &Forest,
+        before: &Views,
+        now: &Views,
+        changed: &[String],
+        what: &str,
+    ) {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         match self {
             Self::Rename { image, new } => {
@@ -227,6 +312,26 @@ impl Act {
             }
             Self::Drop { image, id } => {
                 assert!(!now.contains_key(&format!("{}@#{id}", text(image))), "{what}: it is still there");
+            }
+            Self::Chain { image, folder, .. } => {
+                let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+                let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+                let files = manifest["chain"].as_array().unwrap();
+                let wanted = linear(forest, image);
+                assert_eq!(files.len(), wanted.len(), "{what}: {files:#?}");
+                for (file, view) in files.iter().zip(wanted) {
+                    let path = text(&folder.join(file["file"].as_str().unwrap()));
+                    assert_eq!(now.get(&path), before.get(&view), "{what}: {path} is not {view}");
+                }
+            }
+            Self::Import { image, new, .. } => {
+                let wanted = linear(forest, image);
+                for (i, view) in wanted.iter().enumerate() {
+                    let active = i + 1 == wanted.len();
+                    let snapshot = format!("{}@#{}", text(new), i + 1);
+                    let path = if active { text(new) } else { snapshot };
+                    assert_eq!(now.get(&path), before.get(view), "{what}: {path} is not {view}");
+                }
             }
             Self::Commit { .. } | Self::Grow { .. } | Self::Revert { .. } => {}
             _ if self.no_protect() => {}

@@ -19,22 +19,26 @@ pub(crate) struct Ledger {
 pub(crate) struct Room(HashMap<FileId, HashSet<u64>>);
 
 impl Room {
-    /// As it is in `dir` now.
+    /// As it is in `dir` and below now.
     pub(crate) fn of(dir: &Path) -> Self {
         let mut files = HashMap::new();
-        for entry in dir.read_dir().unwrap() {
-            let path = entry.unwrap().path();
-            if !path.is_file() {
-                continue;
+        let mut folders = vec![dir.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir().unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let file = RealFile::open(&path, false).unwrap();
+                let mut blocks = HashSet::new();
+                let mut at = 0;
+                while let Some(data) = file.data_range(at).unwrap() {
+                    blocks.extend(data.start / BLOCK..data.end.div_ceil(BLOCK));
+                    at = data.end;
+                }
+                files.insert(file.id(), blocks);
             }
-            let file = RealFile::open(&path, false).unwrap();
-            let mut blocks = HashSet::new();
-            let mut at = 0;
-            while let Some(data) = file.data_range(at).unwrap() {
-                blocks.extend(data.start / BLOCK..data.end.div_ceil(BLOCK));
-                at = data.end;
-            }
-            files.insert(file.id(), blocks);
         }
         Self(files)
     }

@@ -100,7 +100,7 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     if let Some((image, expected)) = expected {
         assert!(content(dir, &image) == expected, "{what}: {} is not as documented", image.display());
     }
-    act.assert_views(&before, &now, &changed, what);
+    act.assert_views(forest, &before, &now, &changed, what);
     assert_clean(dir, what);
 
     let real = room.follow(&trace.events());

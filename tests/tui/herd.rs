@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cowherd::chain::Gate;
+use cowherd::chain::ViewSpec;
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::Format;
 use cowherd::job::{Phase, Snapshot};
@@ -125,12 +126,13 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     let copy = |mode, from: &Path, into: &Path, data_bytes| {
         Step::Copy(Copy {
             mode,
-            from: from.into(),
+            from: ViewSpec::active(from),
             into: into.into(),
             format: Format::Qcow2,
             states: States::Active,
             ranges: Ranges::Committed { top: top.clone(), base: base.clone(), unit: 1 },
-            grow_to: None,
+            resize_to: None,
+            compress: false,
             data_bytes,
             zero_bytes: 0,
         })

@@ -1,5 +1,6 @@
 //! A new, empty image: header, refcount table, one refcount block, L1 table.
 
+use serde::{Deserialize, Serialize};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::super::{BackingRef, DataFile};
@@ -18,7 +19,7 @@ use crate::units::{align_up, div_up};
 use std::os::unix::ffi::OsStrExt;
 
 /// What may be chosen about a new image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateOptions {
     /// 2 or 3.
     pub version: u32,

@@ -31,6 +31,7 @@ impl Writer {
     fn l1_of(&mut self, state: State) -> Result<&mut Vec<u64>> {
         match state {
             State::Active => Ok(&mut self.l1),
+            State::VmState(_) => Err(Error::new(Kind::Internal, "machine state is never written")),
             State::Snapshot(index) => {
                 if !self.saved.contains_key(&index) {
                     self.saved.insert(index, self.image.l1(state)?.to_vec());

@@ -17,7 +17,7 @@ use crate::image::{
     Snapshot, Space, State,
 };
 use crate::storage::{File, Watched, read_exact_or_zero};
-use crate::units::{Guest, Host};
+use crate::units::{Guest, Host, div_up};
 
 /// A qcow2 image, open for reading.
 pub struct Qcow2 {
@@ -69,16 +69,30 @@ impl Qcow2 {
     pub(super) fn l1_place(&self, state: State) -> L1Place {
         match state {
             State::Active => L1Place { offset: self.header.l1_offset, entries: self.header.l1_size },
-            State::Snapshot(i) => self.table.get(i).map_or(L1Place { offset: 0, entries: 0 }, |s| L1Place {
-                offset: s.l1_offset,
-                entries: s.l1_size,
-            }),
+            State::Snapshot(i) | State::VmState(i) => {
+                self.table.get(i).map_or(L1Place { offset: 0, entries: 0 }, |s| L1Place {
+                    offset: s.l1_offset,
+                    entries: s.l1_size,
+                })
+            }
+        }
+    }
+
+    /// Where in the range that its tables map a state begins. Machine state lies behind the disk as it was
+    /// then, from the first L1 entry on that maps none of it.
+    fn start_of(&self, state: State) -> u64 {
+        match state {
+            State::VmState(index) => {
+                let disk = self.virtual_size(State::Snapshot(index));
+                div_up(disk, self.header.l2_coverage()).saturating_mul(self.header.l2_coverage())
+            }
+            _ => 0,
         }
     }
 
     /// The L1 table of a state.
     pub(super) fn l1(&self, state: State) -> Result<Arc<L1>> {
-        if matches!(state, State::Snapshot(index) if index >= self.table.len()) {
+        if matches!(state, State::Snapshot(index) | State::VmState(index) if index >= self.table.len()) {
             return Err(Error::corrupt("no such snapshot"));
         }
         self.l1.load(&*self.file, &self.header, self.l1_place(state))
@@ -136,11 +150,52 @@ impl Qcow2 {
 
     /// Length of the run of missing L2 tables that starts at L1 index `from`, in guest bytes.
     fn empty_tables(&self, l1: &[u64], from: usize, max: u64) -> u64 {
-        let enough = crate::units::div_up(max, self.header.l2_coverage()) as usize + 1;
+        let enough = div_up(max, self.header.l2_coverage()) as usize + 1;
         let empty = l1.iter().skip(from).take(enough).take_while(|e| **e == 0).count();
         // Behind the table nothing is allocated either.
         let open_end = from + empty >= l1.len();
         if open_end { u64::MAX } else { (empty as u64).saturating_mul(self.header.l2_coverage()) }
+    }
+
+    /// What the tables of `state` say `at` bytes into the range they map, for at most `max` bytes.
+    fn run_at(&self, state: State, at: u64, max: u64) -> Result<Extent> {
+        let header = &self.header;
+        let l1 = self.l1(state)?;
+        let l1_index = usize::try_from(at / header.l2_coverage()).unwrap_or(usize::MAX);
+        let in_table = at % header.l2_coverage();
+        let Some(l2) = self.l2(&l1, l1_index)? else {
+            let run = self.empty_tables(&l1, l1_index, max).saturating_sub(in_table);
+            // An entry may have flags but no table; it still covers its own range.
+            let run = run.max(header.l2_coverage() - in_table);
+            return Ok(Extent { start: Guest(at), len: run.min(max), kind: ExtentKind::Unallocated });
+        };
+        // However long neighbours go on, nobody looks further than was asked.
+        let most = (max >> header.cluster_bits).saturating_add(2);
+        let entry_at = |offset: u64| -> Result<(ExtentKind, u64)> {
+            let index = offset >> header.cluster_bits;
+            let table = l1.get(l1_index).map_or(0, |e| e & OFFSET_MASK);
+            let entry = l2
+                .entry(header, index)
+                .and_then(|entry| {
+                    external::belongs(header, &entry, at - in_table + (index << header.cluster_bits))
+                })
+                .map_err(|e| e.offset(table.saturating_add(index * header.l2_entry_size())))?;
+            let (kind, len) = self.kind_at(entry, offset & (header.cluster_size() - 1));
+            let more = match kind {
+                ExtentKind::Data { .. } => data_run(&l2, header, index, most).clusters.saturating_sub(1),
+                _ => 0,
+            };
+            Ok((kind, len + (more << header.cluster_bits)))
+        };
+        let (kind, mut len) = entry_at(in_table)?;
+        while len < max && in_table + len < header.l2_coverage() {
+            // What cannot be decoded fails when it is asked for, not the run before it.
+            match entry_at(in_table + len) {
+                Ok((next, more)) if goes_on(kind, len, next) => len += more,
+                _ => break,
+            }
+        }
+        Ok(Extent { start: Guest(at), len: len.min(max), kind })
     }
 
     fn kind_at(&self, entry: Entry, in_cluster: u64) -> (ExtentKind, u64) {
@@ -211,48 +266,16 @@ impl Image for Qcow2 {
         match state {
             State::Active => self.header.size,
             State::Snapshot(index) => self.shown.get(index).map_or(0, |s| s.virtual_size),
+            State::VmState(index) => self.shown.get(index).map_or(0, |s| s.vm_state_size),
         }
     }
 
     fn extent_at(&self, state: State, at: Guest, max: u64) -> Result<Extent> {
-        let header = &self.header;
         let max = max.min(self.virtual_size(state).saturating_sub(at.0));
-        let l1 = self.l1(state)?;
-        let l1_index = usize::try_from(at.0 / header.l2_coverage()).unwrap_or(usize::MAX);
-        let in_table = at.0 % header.l2_coverage();
-        let Some(l2) = self.l2(&l1, l1_index)? else {
-            let run = self.empty_tables(&l1, l1_index, max).saturating_sub(in_table);
-            // An entry may have flags but no table; it still covers its own range.
-            let run = run.max(header.l2_coverage() - in_table);
-            return Ok(Extent { start: at, len: run.min(max), kind: ExtentKind::Unallocated });
-        };
-        // However long neighbours go on, nobody looks further than was asked.
-        let most = (max >> header.cluster_bits).saturating_add(2);
-        let run_at = |offset: u64| -> Result<(ExtentKind, u64)> {
-            let index = offset >> header.cluster_bits;
-            let table = l1.get(l1_index).map_or(0, |e| e & OFFSET_MASK);
-            let entry = l2
-                .entry(header, index)
-                .and_then(|entry| {
-                    external::belongs(header, &entry, at.0 - in_table + (index << header.cluster_bits))
-                })
-                .map_err(|e| e.offset(table.saturating_add(index * header.l2_entry_size())))?;
-            let (kind, len) = self.kind_at(entry, offset & (header.cluster_size() - 1));
-            let more = match kind {
-                ExtentKind::Data { .. } => data_run(&l2, header, index, most).clusters.saturating_sub(1),
-                _ => 0,
-            };
-            Ok((kind, len + (more << header.cluster_bits)))
-        };
-        let (kind, mut len) = run_at(in_table)?;
-        while len < max && in_table + len < header.l2_coverage() {
-            // What cannot be decoded fails when it is asked for, not the run before it.
-            match run_at(in_table + len) {
-                Ok((next, more)) if goes_on(kind, len, next) => len += more,
-                _ => break,
-            }
-        }
-        Ok(Extent { start: at, len: len.min(max), kind })
+        let from = self.start_of(state).checked_add(at.0).filter(|from| from.checked_add(max).is_some());
+        let from = from.ok_or_else(|| Error::corrupt("the saved machine state is impossibly long"))?;
+        let run = self.run_at(state, from, max)?;
+        Ok(Extent { start: at, ..run })
     }
 
     fn read(&self, extent: &Extent, skip: u64, buf: &mut [u8]) -> Result<()> {
@@ -295,6 +318,21 @@ impl Image for Qcow2 {
     // Asked for every run that is read, and the details say more than the header.
     fn encryption(&self) -> Option<Encryption> {
         self.header.encryption
+    }
+
+    fn still_has(&self, state: State) -> Result<bool> {
+        let (State::Snapshot(index) | State::VmState(index)) = state else { return Ok(true) };
+        let Some(was) = self.shown.get(index) else { return Ok(false) };
+        let place = self.l1_place(state);
+        let header = Header::read(&*self.file)?;
+        let (table, shown) = snapshots::read(&*self.file, &header)?;
+        let same = |now: &Snapshot| {
+            // Its name is nobody's data.
+            (&now.id, now.virtual_size, now.date_sec, now.date_nsec)
+                == (&was.id, was.virtual_size, was.date_sec, was.date_nsec)
+        };
+        let found = table.iter().zip(&shown).find(|(_, shown)| same(shown));
+        Ok(found.is_some_and(|(now, _)| (now.l1_offset, now.l1_size) == (place.offset, place.entries)))
     }
 
     fn check(&self) -> Result<CheckReport> {

@@ -20,7 +20,16 @@ impl Writer {
     ///
     /// `bytes` must be one whole cluster. Version 3 images say at creation which codec they use.
     pub fn put_compressed(&mut self, at: Guest, bytes: &[u8]) -> Result<bool> {
-        if bytes.len() as u64 != self.cluster_size() || !at.is_aligned(self.cluster_size()) {
+        if bytes.len() as u64 != self.cluster_size() {
+            return Err(Error::new(Kind::Internal, "compression works on whole clusters"));
+        }
+        let Some(packed) = compress(&self.header, bytes) else { return Ok(false) };
+        self.store_packed(at, &packed)
+    }
+
+    /// Stores one guest cluster that was compressed to `packed`; see above.
+    pub(super) fn store_packed(&mut self, at: Guest, packed: &[u8]) -> Result<bool> {
+        if !at.is_aligned(self.cluster_size()) {
             return Err(Error::new(Kind::Internal, "compression works on whole clusters"));
         }
         if self.header.encryption.is_some() {
@@ -29,14 +38,13 @@ impl Writer {
         if self.header.external_data() {
             return Err(Error::unsupported("compressed clusters cannot lie in an external data file"));
         }
-        let Some(packed) = compress(&self.header, bytes) else { return Ok(false) };
         let len = packed.len() as u64;
         let host = self.room_for(len)?;
         let Some(entry) = compressed(&self.header, host, len) else { return Ok(false) };
         self.add_range(host, len, 1)?;
         self.wrote_data(len);
         if !self.is_rehearsal() {
-            self.image.file.write_at(host, &packed)?;
+            self.image.file.write_at(host, packed)?;
         }
         self.room.at = host + len;
         self.set_entry(at.0 >> self.header.cluster_bits, (entry, 0))?;

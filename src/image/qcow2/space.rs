@@ -22,7 +22,7 @@ pub(super) fn space(image: &Qcow2) -> Result<Space> {
         let bytes = exclusive(image, state, &mut refcounts, &mut seen)?;
         match state {
             State::Active => out.active = bytes,
-            State::Snapshot(_) => out.snapshots.push(bytes),
+            State::Snapshot(_) | State::VmState(_) => out.snapshots.push(bytes),
         }
     }
     Ok(out)

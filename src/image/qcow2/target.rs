@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::compression::compress;
 use super::entry::{ALL_ALLOCATED, COPIED, zeros};
 use super::header::{AUTOCLEAR_BITMAPS, MAX_L1_BYTES};
 use super::refcounts::max_refcount;
 use super::writer::Writer;
 use crate::error::{Error, Place, Result};
-use crate::image::{BackingRef, State, Target, Written};
+use crate::image::{BackingRef, Packer, State, Target, Written};
 use crate::storage::{File, Unused};
 use crate::units::{Guest, Host, align_up, div_up};
 
@@ -116,6 +117,15 @@ impl Target for Writer {
             self.set_entry(cluster, if backed { zeros(&self.header) } else { (0, 0) })?;
         }
         Ok(true)
+    }
+
+    fn packer(&self) -> Option<Packer> {
+        let header = self.header.clone();
+        Some(Box::new(move |cluster| compress(&header, cluster)))
+    }
+
+    fn put_packed(&mut self, at: Guest, packed: &[u8]) -> Result<bool> {
+        self.store_packed(at, packed)
     }
 
     fn file(&self) -> &Arc<dyn File> {

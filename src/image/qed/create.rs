@@ -3,13 +3,15 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::header::{CLUSTER_SIZES, Header, LEN, MAX_BACKING_NAME};
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Kind, Result};
 use crate::image::BackingRef;
 use crate::storage::File;
 use crate::units::{Host, align_up};
 
 /// What may be chosen about a new image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateOptions {
     /// Bytes per cluster, a power of two from 4 KiB to 64 MiB.
     pub cluster_size: u64,
@@ -75,10 +77,10 @@ impl CreateOptions {
     }
 }
 
-/// Writes an empty image into `file`, which must be empty, and syncs it.
+/// Writes an empty image into `file`, which must be empty, and syncs it. Gives how many bytes that took.
 ///
 /// Fails with [`Kind::Usage`] when the options are impossible, or make an image that no QEMU opens.
-pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
+pub fn create(file: &dyn File, options: &CreateOptions) -> Result<u64> {
     let (header, name) = (options.header()?, options.name());
     file.set_len(header.file_size)?;
     let mut sector = header.new_sector();
@@ -90,5 +92,6 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<()> {
     // Sector 0 last: until then the file is not an image, so a crash leaves nothing half-made.
     file.sync()?;
     file.write_at(0, &sector)?;
-    file.sync()
+    file.sync()?;
+    Ok((sector.len() + name.len() - inside) as u64)
 }

@@ -1,23 +1,34 @@
-//! Where two views differ: by identity wherever that decides, by content elsewhere, unit by unit.
+//! Where one view is not what another one is: by identity wherever that decides, by content elsewhere, unit by
+//! unit.
 
 use std::collections::VecDeque;
 
-use crate::chain::{Cursor, Touched, View, ViewExtent, known_equal};
+use super::{Cursor, Touched, View, ViewExtent, known_equal};
 use crate::error::Result;
 use crate::units::{Guest, align_down};
 
 /// Most bytes read from each view at a time.
 const CHUNK: u64 = 1 << 20;
 
-/// The ranges, up to some end, where the views are not known to be the same; when it may read, where
-/// they are not the same. Stops after the first error.
-pub(super) struct Differs<'a> {
-    old: Option<Side<'a>>,
-    new: Option<Side<'a>>,
+/// What is done where identity does not decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing is read: places that are stored apart count as different.
+    Unread,
+    /// Both are read and compared.
+    Compared,
+}
+
+/// The ranges, up to some end, where a view is not known to be what another one is; with
+/// [`Content::Compared`], where it is not. A range is `zero` where the first of the two is known to read as
+/// zeros. Stops after the first error.
+pub struct Differs<'a> {
+    of: Option<Side<'a>>,
+    since: Option<Side<'a>>,
     at: u64,
     end: u64,
     unit: u64,
-    reads: bool,
+    content: Content,
     ready: VecDeque<Touched>,
     buffers: (Vec<u8>, Vec<u8>),
 }
@@ -43,17 +54,12 @@ impl Side<'_> {
 }
 
 impl<'a> Differs<'a> {
-    /// Compares up to `end` in units of `unit` bytes. Nothing stands for zeros.
-    pub(super) fn new(
-        old: Option<&'a View>,
-        new: Option<&'a View>,
-        end: u64,
-        unit: u64,
-        reads: bool,
-    ) -> Self {
+    /// Compares up to `end` in units of `unit` bytes. Nothing stands for zeros without end, and so does what
+    /// lies behind the end of a view.
+    pub fn new(of: Option<&'a View>, since: Option<&'a View>, end: u64, unit: u64, content: Content) -> Self {
         let side = |view: Option<&'a View>| view.map(|view| Side { view, cursor: view.cursor() });
         let (ready, buffers) = (VecDeque::new(), (Vec::new(), Vec::new()));
-        Self { old: side(old), new: side(new), at: 0, end, unit, reads, ready, buffers }
+        Self { of: side(of), since: side(since), at: 0, end, unit: unit.max(1), content, ready, buffers }
     }
 
     fn step(&mut self) -> Result<()> {
@@ -62,16 +68,17 @@ impl<'a> Differs<'a> {
             Some(side) => side.run(at, max),
             None => Ok(None),
         };
-        let (old, new) = (run(&mut self.old)?, run(&mut self.new)?);
+        let (old, new) = (run(&mut self.of)?, run(&mut self.since)?);
         let len = |run: &Option<ViewExtent>| run.as_ref().map_or(max, |run| run.len);
         let mut both = len(&old).min(len(&new));
         let known = |side: &Option<Side<'a>>| side.as_ref().map(|side| side.view);
-        if known_equal(known(&self.old).zip(old.as_ref()), known(&self.new).zip(new.as_ref())) {
+        if known_equal(known(&self.of).zip(old.as_ref()), known(&self.since).zip(new.as_ref())) {
             self.at = at.saturating_add(both);
             return Ok(());
         }
-        if !self.reads {
-            self.differ(at, at.saturating_add(both));
+        let zero = old.as_ref().is_none_or(ViewExtent::reads_zero);
+        if self.content == Content::Unread {
+            self.differ(at, at.saturating_add(both), zero);
             self.at = at.saturating_add(both);
             return Ok(());
         }
@@ -81,7 +88,7 @@ impl<'a> Differs<'a> {
         }
         let n = both as usize;
         let (mut left, mut right) = std::mem::take(&mut self.buffers);
-        for (buf, side, run) in [(&mut left, &self.old, &old), (&mut right, &self.new, &new)] {
+        for (buf, side, run) in [(&mut left, &self.of, &old), (&mut right, &self.since, &new)] {
             buf.resize(n.max(buf.len()), 0);
             match (side, run) {
                 (Some(side), Some(run)) => side.read(run, &mut buf[..n])?,
@@ -93,7 +100,7 @@ impl<'a> Differs<'a> {
             let rest = self.unit - (at + from as u64) % self.unit;
             let to = n.min(from.saturating_add(usize::try_from(rest).unwrap_or(n)));
             if left[from..to] != right[from..to] {
-                self.differ(at + from as u64, at + to as u64);
+                self.differ(at + from as u64, at + to as u64, zero);
             }
             from = to;
         }
@@ -102,10 +109,10 @@ impl<'a> Differs<'a> {
         Ok(())
     }
 
-    fn differ(&mut self, start: u64, end: u64) {
-        match self.ready.back_mut().filter(|last| last.end == start) {
+    fn differ(&mut self, start: u64, end: u64, zero: bool) {
+        match self.ready.back_mut().filter(|last| (last.end, last.zero) == (start, zero)) {
             Some(last) => last.end = end,
-            None => self.ready.push_back(Touched { start, end, zero: false }),
+            None => self.ready.push_back(Touched { start, end, zero }),
         }
     }
 }

@@ -1,0 +1,73 @@
+//! Import: a chain of files as one image, whose internal snapshots are what the layers show.
+
+use std::path::Path;
+
+use super::draft::Draft;
+use super::linear::{ChainOptions, links};
+use super::{Copy, CopyMode, Flow, Plan, Ranges, SnapshotChange, States, Step};
+use crate::chain::{Gate, View, ViewSpec};
+use crate::error::{Error, Kind, Result};
+use crate::forest::Forest;
+use crate::image::{Format, NewImage, State};
+use crate::text::Shown;
+
+/// Plans one qcow2 image at `out` (absolute, not existing) from the chain below `image` (an absolute path in
+/// `forest`): what each view of it shows, oldest first, becomes an internal snapshot called like the file it is
+/// in, and what `image` shows the active state. They share what they have in common.
+///
+/// Fails with [`Kind::Usage`] when `out` is taken, or `new` is not a qcow2 of version 3.
+pub fn import(
+    forest: &Forest,
+    image: &Path,
+    out: &Path,
+    new: &NewImage,
+    how: ChainOptions,
+    gate: Gate,
+) -> Result<Plan> {
+    if !matches!(new, NewImage::Qcow2(options) if options.version >= 3) {
+        return Err(Error::new(Kind::Usage, "snapshots of their own size need a qcow2 image of version 3"));
+    }
+    let mut draft = Draft::new("import", forest, gate);
+    let chain = draft.opener().open(image)?;
+    draft.layers_of(&chain.view(State::Active))?;
+    let mut before: Option<(View, ViewSpec)> = None;
+    for link in links(&chain) {
+        let spec = link.spec();
+        let ranges = match &before {
+            None => {
+                draft.create(out, new.clone().with(link.view.size(), None)?, image)?;
+                Ranges::All
+            }
+            Some((older, since)) => {
+                // What the image shows now becomes a snapshot before it shows the next view.
+                Ranges::Delta {
+                    since: since.clone(),
+                    by_content: how.by_content || !link.view.is_related(older),
+                }
+            }
+        };
+        let resize_to = before.as_ref().map(|(older, _)| older.size()).filter(|old| *old != link.view.size());
+        draft.flow(Flow { from: spec.path.clone(), into: out.to_path_buf(), label: "import data" });
+        draft.copy_always(Copy {
+            mode: CopyMode::New,
+            from: spec.clone(),
+            into: out.to_path_buf(),
+            format: Format::Qcow2,
+            states: States::Active,
+            ranges,
+            resize_to: resize_to.map(|_| link.view.size()),
+            compress: how.compress,
+            data_bytes: 0,
+            zero_bytes: 0,
+        })?;
+        if !link.is_last(&chain) {
+            let change = SnapshotChange::Create { name: link.stem() };
+            draft.step_that_only_counts(Step::Snapshot { image: out.to_path_buf(), change })?;
+        }
+        before = Some((link.view, spec));
+    }
+    draft.verify_image(out, Format::Qcow2);
+    let title = format!("import the chain of {} into {}", Shown::path(image), Shown::path(out));
+    let undo = format!("remove {}; nothing else was changed", Shown::path(out));
+    draft.finish(title, undo, Vec::new())
+}
