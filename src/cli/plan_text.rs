@@ -23,9 +23,7 @@ pub(super) fn lines(plan: &Plan, ascii: bool, color: bool) -> Vec<String> {
     section("undo", vec![shown(&plan.undo)]);
     section("qemu-img", plan.qemu_img.iter().map(|line| shown(line)).collect());
     for (name, forest) in [("before", &plan.before), ("after", &plan.after)] {
-        // The rest of the folder is of no concern here.
-        let concerned = forest.families(|node| plan.files.iter().any(|f| f.path == node.path));
-        let figure = forest::figure(&concerned, ascii);
+        let figure = forest::figure(&plan.concerned(forest), ascii);
         if !figure.is_empty() {
             lines.push(String::new());
             lines.push(format!("{name}:"));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::switch::made;
 use super::{Hazard, Step};
 use crate::chain::Gate;
 use crate::forest::Forest;
@@ -40,6 +41,17 @@ pub struct Plan {
     pub files: Vec<FileState>,
     /// Which names in images the steps may follow.
     pub gate: Gate,
+}
+
+impl Plan {
+    /// The part of a forest that the plan is about: the rest of the folder is of no concern.
+    #[must_use]
+    pub fn concerned(&self, forest: &Forest) -> Forest {
+        let made: Vec<_> = made(&self.steps).collect();
+        forest.families(|node| {
+            made.contains(&&*node.path) || self.files.iter().any(|file| file.path == node.path)
+        })
+    }
 }
 
 /// An arrow of the plan's figure: data of `from` goes into `into`.

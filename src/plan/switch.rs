@@ -21,7 +21,7 @@ pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
 }
 
 /// The files that the steps make. They get their names at the end, so that nobody sees them before.
-fn made(steps: &[Step]) -> impl Iterator<Item = &Path> {
+pub(super) fn made(steps: &[Step]) -> impl Iterator<Item = &Path> {
     steps.iter().filter_map(|step| match step {
         Step::Create { image: path, .. } | Step::Write { file: path, .. } => Some(&**path),
         _ => None,

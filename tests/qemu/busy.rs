@@ -51,7 +51,21 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// A process that ends with the test.
-struct Holder(Child);
+pub(crate) struct Holder(Child);
+
+impl Holder {
+    /// Has qemu-io read or write something, and waits until it has.
+    pub(crate) fn write(&mut self, command: &str) {
+        let input = self.0.stdin.as_mut().unwrap();
+        writeln!(input, "{command}").unwrap();
+        let mut answers = BufReader::new(self.0.stdout.as_mut().unwrap());
+        let mut line = String::new();
+        while !line.contains(" ops") {
+            line.clear();
+            assert!(answers.read_line(&mut line).unwrap() > 0, "qemu-io ended");
+        }
+    }
+}
 
 impl Drop for Holder {
     fn drop(&mut self) {
@@ -61,7 +75,7 @@ impl Drop for Holder {
 }
 
 /// qemu-io with the image open for writing, waiting for commands.
-fn qemu_io(lab: &Lab, name: &str) -> Holder {
+pub(crate) fn qemu_io(lab: &Lab, name: &str) -> Holder {
     let mut child = Command::new("qemu-io")
         .args(["-f", "qcow2", name])
         .current_dir(lab.dir())

@@ -15,6 +15,7 @@ mod creating;
 mod damage;
 mod data_file;
 mod devices;
+mod exporting;
 mod full;
 mod garbage;
 mod guest;
@@ -124,6 +125,7 @@ fn main() -> ExitCode {
         qed::cases(),
         qed_commit::cases(),
         devices::cases(),
+        exporting::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
