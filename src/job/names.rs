@@ -33,7 +33,7 @@ impl Run<'_> {
     }
 
     fn begin(&self, path: &Path, like: &Path) -> Result<Partial> {
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
             self.disk.create_dir(folder)?;
         }
         let partial = Partial::begin(&self.disk, path)?;
@@ -52,8 +52,9 @@ impl Run<'_> {
         for partial in self.made.drain(..) {
             let path = partial.to().to_path_buf();
             if let Err(e) = partial.publish() {
-                // Nobody had the time to use them; the failure is the thing to tell.
-                there.iter().for_each(|path: &PathBuf| drop(unlink(&*self.disk, path)));
+                // Nobody had the time to use them; the failure is the thing to tell. One that stays needs what it
+                // is based on.
+                let _ = there.iter().rev().try_for_each(|path: &PathBuf| unlink(&*self.disk, path));
                 return Err(e);
             }
             there.push(path);

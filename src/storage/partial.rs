@@ -81,9 +81,11 @@ impl Partial {
 
     /// Gives the file its name. Fails when that exists already.
     pub fn publish(mut self) -> Result<()> {
-        names::rename(&*self.disk, &self.path, &self.to)?;
+        self.disk.rename(&self.path, &self.to)?;
         self.published = true;
-        Ok(())
+        // A name that may not last is none.
+        let named = self.disk.sync_dir(names::folder(&self.to));
+        named.inspect_err(|_| drop(names::unlink(&*self.disk, &self.to)))
     }
 }
 

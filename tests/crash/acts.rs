@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use cowherd::chain::{Gate, StateSpec};
+use cowherd::chain::{Gate, StateSpec, ViewSpec};
 use cowherd::error::Result;
 use cowherd::forest::{ScanOptions, scan};
-use cowherd::plan::{self, CommitOptions, DeleteOptions, Plan, RebaseOptions, SnapshotRequest};
+use cowherd::image::{Format, NewImage};
+use cowherd::plan::{
+    self, ChainOptions, CommitOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions, Since,
+    SnapshotRequest,
+};
 
 use crate::common::scanned;
 use crate::herds::Kind;
@@ -58,6 +62,15 @@ pub(crate) const ALL: &[Act] = &[
     act("compact", |dir| plan::compact(&scanned(dir), &dir.join("side"), gate(dir))),
     act("grow", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 300 << 10, false, gate(dir))),
     act("shrink", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 8 << 10, true, gate(dir))),
+    act("export_delta", export),
+    act("export_chain", |dir| {
+        let (new, how) = (NewImage::of(Format::Qcow2, 0, None)?, ChainOptions::default());
+        plan::export_chain(&scanned(dir), &dir.join("l3"), dir, &new, how, gate(dir))
+    }),
+    act("import", |dir| {
+        let (new, how) = (NewImage::of(Format::Qcow2, 0, None)?, ChainOptions::default());
+        plan::import(&scanned(dir), &dir.join("l3"), &dir.join("new"), &new, how, gate(dir))
+    }),
     saved("snapshot_create", |dir| snapshot(dir, &SnapshotRequest::Create { name: "new".into() })),
     saved("snapshot_apply", |dir| snapshot(dir, &SnapshotRequest::Apply(first()))),
     saved("snapshot_delete", |dir| snapshot(dir, &SnapshotRequest::Delete(first()))),
@@ -76,6 +89,19 @@ fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));
     let options = CommitOptions { base, gate: gate(dir), ..CommitOptions::default() };
     plan::commit(&scanned(dir), &dir.join(top), &options)
+}
+
+fn export(dir: &Path) -> Result<Plan> {
+    let l1 = dir.join("l1");
+    let format = scanned(dir).find(&l1).and_then(|id| scanned(dir).get(id)?.format);
+    let options = ExportOptions {
+        new: NewImage::of(Format::Qcow2, 0, None)?,
+        delta: Some(Since { view: ViewSpec::active(&l1), older: l1, format }),
+        vm_state: None,
+        compress: false,
+        by_content: false,
+    };
+    plan::export(&scanned(dir), &ViewSpec::active(&dir.join("l3")), &dir.join("new"), &options, gate(dir))
 }
 
 fn delete(dir: &Path, image: &str) -> Result<Plan> {

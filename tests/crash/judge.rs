@@ -139,6 +139,10 @@ impl<'a> Run<'a> {
 
     fn assert_kept(&self, now: &Views, what: &str) {
         assert_kept(self.dir, &self.before, &self.named, now, what);
+        // What is new is whole from the moment it has a name.
+        for (view, is) in now.iter().filter(|(view, _)| !self.before.contains_key(*view)) {
+            assert!(self.after.get(view) == Some(is), "{what}: {view} is not what it was to be");
+        }
     }
 
     /// Recovers what is there; gives the outcomes, and all that was done.

@@ -75,6 +75,14 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
     ),
     ("overlay", trial(chain, "overlay l3 new", &[], |h| h.has("new") && h.reads("new", "l3"))),
     (
+        "export_delta",
+        trial(saved_leaf, "export l3 --since l1 -b l1 -F qcow2 --out new", &[], |h| {
+            h.has("new") && h.reads("new", "l3") && h.based("new", Some("l1"))
+        }),
+    ),
+    ("export_compressed", trial(saved_leaf, "export l3@sn0 -c --out new", &[], |h| h.has("new"))),
+    ("import", trial(saved_leaf, "import l3 --out new", &[], |h| h.has("new") && h.saved("new").len() == 4)),
+    (
         "revert",
         trial(saved_leaf, "revert l3 --accept no-undo", &["l3"], |h| {
             h.reads("l3", "l2") && h.keeps("l3", "sn0")
