@@ -18,6 +18,7 @@
 //! | [`job`] | doing it: worker thread, locks, progress, cancel, trash |
 //! | [`plan`] | what will happen: steps, cost, hazards, the forest after; writes nothing |
 //! | [`forest`] | many images: scan, edges, problems, the figure |
+//! | [`serve`] | one view for others: a read-only NBD server |
 //! | [`chain`] | one stack: views, extents, reading, comparing, the gate |
 //! | [`image`] | one file: raw, QED, qcow2; tables, allocation, check |
 //! | [`storage`] | bytes: real file, memory, recorder, locks |
@@ -31,6 +32,7 @@ pub mod forest;
 pub mod image;
 pub mod job;
 pub mod plan;
+pub mod serve;
 pub mod storage;
 pub mod text;
 pub mod tui;

@@ -171,6 +171,9 @@ fn exit_codes_are_the_documented_ones() {
         ("rename Snap-2.qcow2 new-name.qcow2 -f raw --yes", 13),
         ("overlay Snap-3.qcow2 new-overlay.qcow2 -f qcow2 --dry-run", 0),
         ("rename no-such-file Snap-3.qcow2 --yes", 1),
+        ("help serve", 0),
+        ("serve Snap-1.qcow2", 2),
+        ("serve no-such-file --socket s", 1),
     ] {
         let done = herd.expect(line, code);
         assert!(!stderr(&done).contains("panicked"), "{line}: {}", stderr(&done));

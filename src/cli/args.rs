@@ -13,6 +13,7 @@ pub(super) use super::args_change::{
     Agreeing, Changing, Commit, Compact, Create, Delete, Export, How, Import, Overlay, Pull, Rebase, Recover,
     Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
 };
+pub(super) use super::args_serve::Serve;
 use super::exit::Verb;
 pub(super) use super::values::ExportFormat;
 use super::values::{When, format, repair, size};
@@ -53,6 +54,12 @@ pub(super) enum Command {
     Compare(Compare),
     /// Write a view's bytes to standard output
     Cat(Cat),
+    /// Let others read a view as a disk: a read-only NBD server
+    ///
+    /// It runs until SIGINT or SIGTERM, and several programs can read at once. Who can connect can read all of
+    /// the view, and nothing is encrypted. A socket is for its owner alone; a port is for everybody on
+    /// this host, or, with an address, for whoever reaches that.
+    Serve(Serve),
     /// Say how large a view would become as a file of its own: exactly if nothing is compressed, at
     /// most otherwise
     Measure(Measure),

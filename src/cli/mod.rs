@@ -2,12 +2,13 @@
 //!
 //! A command opens views through the chain floor, asks the forest floor for a forest, or makes a
 //! plan and lets a job run it; it never touches image bytes itself. What is the same for all
-//! commands lies beside them: [`args`] and [`args_change`] (the options), [`exit`] (the codes),
+//! commands lies beside them: [`args`], [`args_change`] and [`args_serve`] (the options), [`exit`] (the codes),
 //! [`out`] (standard output and the terminal), [`opening`] (gates and locks), [`change`] (plan,
 //! consent, job).
 
 mod args;
 mod args_change;
+mod args_serve;
 mod cat;
 mod change;
 mod check;
@@ -36,6 +37,7 @@ mod rebase;
 mod recover;
 mod resize;
 mod revert;
+mod serve;
 mod snapshot;
 mod snapshots;
 mod table;
@@ -83,6 +85,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Check(args)) => check::run(&args, out),
         Some(Command::Compare(args)) => compare::run(&args, out),
         Some(Command::Cat(args)) => cat::run(&args, out),
+        Some(Command::Serve(args)) => serve::run(&args, out),
         Some(Command::Create(args)) => create::run(&args, out),
         Some(Command::Measure(args)) => measure::run(&args, out),
         Some(Command::Resize(args)) => resize::run(&args, out),

@@ -1,5 +1,7 @@
 //! What an option's value can be.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use clap::ValueEnum;
 
 use crate::image::{Format, Repair};
@@ -39,6 +41,14 @@ pub(super) fn format(name: &str) -> Result<Format, String> {
 /// A size as operators write it.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).ok_or_else(|| "not a size: a number, then k, M, G, T or nothing".to_owned())
+}
+
+/// A port of this host, or an address with a port. Names are not looked up: they can lead anywhere.
+pub(super) fn listen_at(text: &str) -> Result<SocketAddr, String> {
+    match text.parse() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.parse().map_err(|_| "not PORT, ADDR:PORT or [ADDR]:PORT, in numbers".to_owned()),
+    }
 }
 
 /// What is to be repaired.

@@ -57,6 +57,11 @@ pub fn adopt(new: &dyn File, like: &dyn File) -> Result<Vec<&'static str>> {
     Ok(lost)
 }
 
+/// Has only its owner use what `fd` is, a socket before it gets its name included.
+pub fn owner_only(fd: BorrowedFd<'_>) -> Result<()> {
+    fchmod(fd, Mode::RUSR | Mode::WUSR).map_err(|e| Error::io("cannot set its mode", e.into()))
+}
+
 /// The mode of a file like one of mode `was`.
 fn mode(was: u32, keeps_group: bool) -> u32 {
     let (others, read_and_write) = (was & 0o007, 0o600);

@@ -39,6 +39,9 @@ mod reading;
 mod reads;
 mod refuse;
 mod repairing;
+mod served;
+mod serving;
+mod serving_tools;
 mod terminal;
 mod tidying;
 mod unlocked;
@@ -126,6 +129,8 @@ fn main() -> ExitCode {
         qed_commit::cases(),
         devices::cases(),
         exporting::cases(),
+        serving::cases(),
+        serving_tools::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -18,13 +18,13 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// An image of a random herd.
-struct Made {
-    name: String,
+pub(crate) struct Made {
+    pub(crate) name: String,
     format: &'static str,
     parent: Option<usize>,
 }
 
-fn herd(lab: &Lab, random: &mut Random) -> Vec<Made> {
+pub(crate) fn herd(lab: &Lab, random: &mut Random) -> Vec<Made> {
     let mut made: Vec<Made> = Vec::new();
     let count = 3 + random.below(4) as usize;
     for i in 0..count {

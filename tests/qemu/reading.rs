@@ -55,7 +55,7 @@ pub(crate) fn plain(lab: &Lab) {
 }
 
 /// A raw base, mixed cluster sizes and versions, a QED layer, a short backing file, a larger top.
-fn mixed(lab: &Lab) {
+pub(crate) fn mixed(lab: &Lab) {
     lab.img("create -q -f raw base.img 3M");
     lab.scribble("base.img", "raw", 3 * MIB, 2, 16);
     lab.img("create -q -f qcow2 -o cluster_size=4k,compat=0.10 -b base.img -F raw a.qcow2 5M");
