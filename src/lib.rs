@@ -19,6 +19,7 @@
 //! | [`plan`] | what will happen: steps, cost, hazards, the forest after; writes nothing |
 //! | [`forest`] | many images: scan, edges, problems, the figure |
 //! | [`serve`] | one view for others: a read-only NBD server |
+//! | [`stream`] | one view for other systems: the stream that Ceph's RBD imports |
 //! | [`chain`] | one stack: views, extents, reading, comparing, the gate |
 //! | [`image`] | one file: raw, QED, qcow2; tables, allocation, check |
 //! | [`storage`] | bytes: real file, memory, recorder, locks |
@@ -34,6 +35,7 @@ pub mod job;
 pub mod plan;
 pub mod serve;
 pub mod storage;
+pub mod stream;
 pub mod text;
 pub mod tui;
 pub mod units;

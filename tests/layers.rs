@@ -11,8 +11,15 @@ use std::path::Path;
 use source::{paths, tokens, without_tests};
 
 /// From the bottom up. What shares a floor does not know each other: the faces, and forest and serve.
-const FLOORS: [&[&str]; 7] =
-    [&["storage"], &["image"], &["chain"], &["forest", "serve"], &["plan"], &["job"], &["cli", "tui"]];
+const FLOORS: [&[&str]; 7] = [
+    &["storage"],
+    &["image"],
+    &["chain"],
+    &["forest", "serve", "stream"],
+    &["plan"],
+    &["job"],
+    &["cli", "tui"],
+];
 
 /// What lies under all floors, and what of it may use what.
 const GROUND: [(&str, &[&str]); 3] = [("error", &["text"]), ("text", &[]), ("units", &[])];

@@ -151,14 +151,14 @@ pub(super) struct Delete {
 pub(super) struct Export {
     /// The view; with --chain, the image on top
     pub(super) view: OsString,
-    /// The new image; with --chain, the folder for all of them
+    /// The new file; with --chain, the folder for all of them; with -O rbd-diff, - is standard output
     #[arg(long, value_name = "FILE")]
     pub(super) out: PathBuf,
     /// The format of what is made
     #[arg(short = 'O', value_name = "FMT", default_value = "qcow2")]
     pub(super) to_format: ExportFormat,
-    /// Only what differs from this view; needs -b
-    #[arg(long, value_name = "VIEW", requires = "backing")]
+    /// Only what differs from this view; needs -b, but for -O rbd-diff
+    #[arg(long, value_name = "VIEW")]
     pub(super) since: Option<OsString>,
     /// The image that holds the view of --since: the backing file of the new one
     #[arg(short = 'b', value_name = "OLDER", requires = "since")]
@@ -172,6 +172,12 @@ pub(super) struct Export {
     /// Where the machine state goes that was saved with the snapshot
     #[arg(long, value_name = "FILE")]
     pub(super) vmstate: Option<PathBuf>,
+    /// rbd-diff: what the target calls the snapshot that the delta goes on
+    #[arg(long, value_name = "NAME", requires = "since")]
+    pub(super) from_snap: Option<String>,
+    /// rbd-diff: the snapshot that the target takes at the end; the name of the view's by default
+    #[arg(long, value_name = "NAME")]
+    pub(super) to_snap: Option<String>,
     /// Compress clusters (qcow2)
     #[arg(short = 'c', long)]
     pub(super) compress: bool,

@@ -28,5 +28,6 @@ pub(super) fn run(args: &Cat, out: &mut Out) -> anyhow::Result<u8> {
             skip += n;
         }
     }
+    view.still_there()?;
     Ok(exit::DONE)
 }

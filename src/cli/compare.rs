@@ -12,6 +12,8 @@ pub(super) fn run(args: &Compare, out: &mut Out) -> anyhow::Result<u8> {
     let first = opening::view(&args.first, &args.reading, &args.allow, out)?;
     let second = opening::view(&args.second, &args.reading, &args.allow, out)?;
     let found = compare(&first, &second, |_| true)?;
+    first.still_there()?;
+    second.still_there()?;
     if args.json {
         out.json(&json!({
             "identical": found.difference.is_none(),

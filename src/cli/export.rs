@@ -1,23 +1,29 @@
 //! `export` and `import`: views as images of their own, and chains as one image.
 
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{Export, ExportFormat, Import};
 use super::names::new_name;
 use super::out::Out;
-use super::{change, opening, options};
-use crate::chain::{Gate, ViewSpec};
+use super::{change, exit, opening, options};
+use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
-use crate::forest;
+use crate::forest::{self, Forest};
 use crate::image::{Format, NewImage, Preallocation};
-use crate::plan::{self, ChainOptions, ExportOptions, Since};
+use crate::plan::{self, ChainOptions, ExportOptions, Since, SnapNames};
+use crate::stream::RbdDiff;
 use crate::text::Shown;
 
 pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
     let mut view = ViewSpec::parse(&args.view);
     let (image, mut gate, forest) = opening::herd(&view.path, args.how.known.format, &args.how.allow)?;
     (view.path, view.format) = (image, args.how.known.format);
-    let new = new_image(args)?;
+    let Some(new) = new_image(args)? else { return stream(args, &view, gate, &forest, out) };
+    if args.from_snap.is_some() || args.to_snap.is_some() {
+        return Err(usage("snapshots of the target are named with -O rbd-diff alone").into());
+    }
     let plan = if args.chain {
         let how = ChainOptions { compress: args.compress, by_content: args.by_content };
         plan::export_chain(&forest, &view.path, &new_folder(&args.out)?, &new, how, gate)?
@@ -43,14 +49,77 @@ pub(super) fn import(args: &Import, out: &mut Out) -> anyhow::Result<u8> {
     change::run(plan, &args.how.changing, out)
 }
 
+/// A view as a stream, into a file by a plan, or to standard output.
+fn stream(
+    args: &Export,
+    view: &ViewSpec,
+    mut gate: Gate,
+    forest: &Forest,
+    out: &mut Out,
+) -> anyhow::Result<u8> {
+    let images_only = args.chain || args.backing.is_some() || args.vmstate.is_some() || args.compress;
+    if images_only || !args.options.is_empty() || args.by_content {
+        return Err(usage("a stream takes --since, --from-snap, --to-snap and --out alone").into());
+    }
+    let since = args.since.as_deref().map(|since| older_view(since, &mut gate)).transpose()?;
+    let names = SnapNames { from: args.from_snap.clone(), to: args.to_snap.clone() };
+    if args.out.as_os_str() != "-" {
+        let to = new_name(&args.out)?;
+        let plan = plan::export_stream(forest, view, since.as_ref(), names, &to, gate)?;
+        return change::run(plan, &args.how.changing, out);
+    }
+    let opener = Opener { gate, ..Opener::default() };
+    let since = since.map(|since| opener.open_view(&since)).transpose()?;
+    let view = opener.open_view(view)?;
+    let names = names.of(&view, since.as_ref())?;
+    let (from_snap, to_snap) = (names.from.as_deref(), names.to.as_deref());
+    let diff = RbdDiff { view: &view, since: since.as_ref(), from_snap, to_snap };
+    if args.how.changing.dry_run {
+        out.line(format!("a stream of {} bytes", diff.size()?))?;
+        return Ok(exit::DONE);
+    }
+    let mut sink = Sink { out, failed: None };
+    let done = diff.write(&mut sink, &mut |_| Ok(()));
+    // A closed pipe is told from a failure by what it said itself.
+    match sink.failed {
+        Some(failed) => Err(failed.into()),
+        None => Ok(done.map(|()| exit::DONE)?),
+    }
+}
+
+/// Standard output, which remembers why it failed.
+struct Sink<'a> {
+    out: &'a mut Out,
+    failed: Option<std::io::Error>,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out.bytes(bytes).map(|()| bytes.len()).map_err(|e| self.remember(e))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush().map_err(|e| self.remember(e))
+    }
+}
+
+impl Sink<'_> {
+    fn remember(&mut self, e: std::io::Error) -> std::io::Error {
+        let kind = e.kind();
+        self.failed = Some(e);
+        kind.into()
+    }
+}
+
 /// What the new image is to be, apart from its size and backing file.
-fn new_image(args: &Export) -> Result<NewImage> {
+fn new_image(args: &Export) -> Result<Option<NewImage>> {
     let format = match args.to_format {
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Qed => Format::Qed,
         ExportFormat::Raw => Format::Raw,
+        ExportFormat::RbdDiff => return Ok(None),
     };
-    checked(NewImage::of(format, 0, None)?, &args.options)
+    checked(NewImage::of(format, 0, None)?, &args.options).map(Some)
 }
 
 fn checked(new: NewImage, texts: &[String]) -> Result<NewImage> {
@@ -64,16 +133,21 @@ fn checked(new: NewImage, texts: &[String]) -> Result<NewImage> {
     Ok(new)
 }
 
-/// The older view, and the image that holds it. What the user named may be read.
-fn delta(since: &std::ffi::OsStr, args: &Export, to: &Path, gate: &mut Gate) -> Result<Since> {
-    let mut view = ViewSpec::parse(since);
-    view.path = forest::absolute(&view.path)?;
+/// The older view, and the image that holds it.
+fn delta(since: &OsStr, args: &Export, to: &Path, gate: &mut Gate) -> Result<Since> {
+    let view = older_view(since, gate)?;
     let older = args.backing.as_deref().ok_or_else(|| usage("--since needs -b, the image that holds it"))?;
     let older = older_image(older, to)?;
-    for path in [&view.path, &older] {
-        path.parent().into_iter().for_each(|folder| gate.allow(folder));
-    }
+    older.parent().into_iter().for_each(|folder| gate.allow(folder));
     Ok(Since { view, older, format: args.backing_format })
+}
+
+/// The view of `--since`. What the user named may be read.
+fn older_view(since: &OsStr, gate: &mut Gate) -> Result<ViewSpec> {
+    let mut view = ViewSpec::parse(since);
+    view.path = forest::absolute(&view.path)?;
+    view.path.parent().into_iter().for_each(|folder| gate.allow(folder));
+    Ok(view)
 }
 
 /// Where the older image lies: as a name on the command line, or else seen from the new image, which is how

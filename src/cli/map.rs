@@ -100,6 +100,7 @@ pub(super) fn run(args: &Map, out: &mut Out) -> anyhow::Result<u8> {
         out.line(format!("{:>14}  {:>14}  layer  {:10}  {:>14}  file", "start", "length", "what", "at"))?;
         each(&view, |entry| Ok(out.line(entry.describe())?))?;
     }
+    view.still_there()?;
     Ok(exit::DONE)
 }
 

@@ -25,13 +25,13 @@ pub(super) fn gate<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allow: &A
 pub(super) fn view(text: &OsStr, reading: &Reading, allow: &Allow, out: &Out) -> Result<View> {
     let spec = ViewSpec::parse(text);
     let view = opener(&spec.path, reading, allow).open_view(&spec)?;
-    told(&view, reading, out);
+    told(&view, out);
     Ok(view)
 }
 
-fn told(view: &View, reading: &Reading, out: &Out) {
+fn told(view: &View, out: &Out) {
     for layer in view.layers() {
-        out.note(opened(&layer.path, layer.image.format(), !reading.force_share));
+        out.note(opened(&layer.path, layer.image.format(), layer.is_locked()));
         layer.data.iter().for_each(|data| out.note(format!("opened {}: its data", Shown::path(data))));
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn layer_view(text: &OsStr, reading: &Reading, allow: &Allow, out: &O
     let chain = Chain::from_layers(vec![layer]);
     let state = chain.find_state(&spec.state)?;
     let view = chain.view(state);
-    told(&view, reading, out);
+    told(&view, out);
     Ok(view)
 }
 

@@ -31,6 +31,8 @@ pub(super) enum ExportFormat {
     Qcow2,
     Qed,
     Raw,
+    /// The stream that `rbd import-diff` reads
+    RbdDiff,
 }
 
 /// A format by QEMU's name.

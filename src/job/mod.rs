@@ -14,7 +14,7 @@
 //! | `packing` | the same, compressed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
-//! | `steps`, `names` | one executor per step |
+//! | `steps`, `names`, `streams` | one executor per step |
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
@@ -34,6 +34,7 @@ mod progress;
 mod recover;
 mod run;
 mod steps;
+mod streams;
 mod task;
 mod trash;
 mod undo;

@@ -32,7 +32,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn begin(&self, path: &Path, like: &Path) -> Result<Partial> {
+    pub(super) fn begin(&self, path: &Path, like: &Path) -> Result<Partial> {
         if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
             self.disk.create_dir(folder)?;
         }

@@ -30,6 +30,7 @@ impl Run<'_> {
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
             Step::Create { image, new, like } => self.create(image, new, like),
             Step::Write { file, text, like } => self.write(file, text, like),
+            Step::Stream { file, of, since, names, .. } => self.stream(file, of, since.as_ref(), names),
             Step::Link { file, to } => {
                 self.committed = true;
                 self.link(file, to)

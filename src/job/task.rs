@@ -34,7 +34,12 @@ impl Task {
 
     /// Guest bytes that are moved.
     pub(super) fn data_bytes(&self) -> u64 {
-        self.steps.iter().map(|s| if let Step::Copy(copy) = s { copy.data_bytes } else { 0 }).sum()
+        let bytes = |step: &Step| match step {
+            Step::Copy(copy) => copy.data_bytes,
+            Step::Stream { bytes, .. } => *bytes,
+            _ => 0,
+        };
+        self.steps.iter().map(bytes).sum()
     }
 
     /// Whether there is nothing to finish or to undo when it is cut off.

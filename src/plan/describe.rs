@@ -80,6 +80,10 @@ impl Step {
             Self::Write { file, text, .. } => {
                 format!("write {}, {}", name(file), human_size(text.len() as u64))
             }
+            Self::Stream { file, of, since, .. } => {
+                let since = since.as_ref().map(|since| format!(" since {}", since.name()));
+                format!("write {} as a stream into {}", of.name() + &since.unwrap_or_default(), name(file))
+            }
             Self::Link { file, to } => format!("name {} {} as well", name(file), Shown::path(to)),
             Self::Unlink { file } => format!("take the name {} away", name(file)),
             Self::Trash { file } => format!("move {} to the trash", name(file)),

@@ -202,6 +202,20 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Adds the step that writes a stream into a new file.
+    pub(super) fn stream(&mut self, step: Step, is_exact: bool) -> Result<()> {
+        let Step::Stream { file, bytes, .. } = &step else {
+            return Err(Error::new(Kind::Internal, "not a step that streams"));
+        };
+        let bytes = *bytes;
+        free_to_make(file)?;
+        self.meter.created(file, bytes, bytes)?;
+        self.meter.cost.read_bytes += bytes;
+        self.meter.cost.exact &= is_exact;
+        self.plan.steps.push(step);
+        Ok(())
+    }
+
     /// Adds the step that has `child` name its backing file differently.
     pub(super) fn relink_by_name(
         &mut self,

@@ -149,7 +149,7 @@ pub(super) fn memory(draft: &mut Draft<'_>, view: &View, spec: ViewSpec, out: &P
 }
 
 /// The view, and how to find it again whatever happens to names: by id.
-fn by_id(opener: &Opener, spec: &ViewSpec) -> Result<(View, ViewSpec)> {
+pub(super) fn by_id(opener: &Opener, spec: &ViewSpec) -> Result<(View, ViewSpec)> {
     let view = opener.open_view(spec)?;
     let top = &view.layers()[0];
     let state = match view.state() {

@@ -29,6 +29,7 @@
 //! | `revert` | an overlay as it was when it was new |
 //! | `export` | a view as an image of its own, in full or as a delta |
 //! | `linear`, `file_names` | all views of a chain as a chain of files |
+//! | `streams` | a view as a stream for another system |
 //! | `import` | a chain of files as the snapshots of one image |
 
 mod commit;
@@ -58,6 +59,7 @@ mod revert;
 mod rules;
 mod snapshot;
 mod step;
+mod streams;
 mod switch;
 mod unprotected;
 
@@ -79,5 +81,6 @@ pub use repair::repair;
 pub use resize::resize;
 pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
-pub use step::{SnapshotChange, Step};
+pub use step::{SnapNames, SnapshotChange, Step};
+pub use streams::export_stream;
 pub use switch::{data_of, is_in_place, is_one_switch, linked_copy, targets};

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Copy, CopyMode};
+use crate::chain::ViewSpec;
 use crate::error::Result;
 use crate::image::qcow2::Writer;
 use crate::image::{Format, NewImage, Repair, Snapshot, Target};
@@ -102,6 +103,20 @@ pub enum Step {
         #[serde(with = "wire::path")]
         like: PathBuf,
     },
+    /// Writes a view, or what differs between two, into a new file as a stream for `rbd import-diff`.
+    Stream {
+        /// The new file.
+        #[serde(with = "wire::path")]
+        file: PathBuf,
+        /// The view.
+        of: ViewSpec,
+        /// The view that the target shows already.
+        since: Option<ViewSpec>,
+        /// The snapshots that the stream names.
+        names: SnapNames,
+        /// Bytes that it has at most.
+        bytes: u64,
+    },
     /// Gives a file a second name.
     Link {
         /// The file.
@@ -146,7 +161,11 @@ impl Step {
             | Self::Resize { image, .. }
             | Self::Verify { image, .. } => Some(image),
             Self::Create { image, .. } => Some(image),
-            Self::Trash { .. } | Self::Link { .. } | Self::Unlink { .. } | Self::Write { .. } => None,
+            Self::Trash { .. }
+            | Self::Link { .. }
+            | Self::Unlink { .. }
+            | Self::Write { .. }
+            | Self::Stream { .. } => None,
         }
     }
 
@@ -187,6 +206,9 @@ impl Step {
                 paths.extend(copy.ranges.paths());
             }
             Self::Verify { image, .. } => paths.push(image),
+            Self::Stream { of, since, .. } => {
+                paths.extend(std::iter::once(of).chain(since).map(|view| &*view.path));
+            }
             _ => {}
         }
         paths
@@ -196,11 +218,25 @@ impl Step {
     pub fn writes(&self) -> Vec<&Path> {
         match self {
             Self::Link { file, to } => vec![file, to],
-            Self::Unlink { file } | Self::Trash { file } | Self::Write { file, .. } => vec![file],
+            Self::Unlink { file }
+            | Self::Trash { file }
+            | Self::Write { file, .. }
+            | Self::Stream { file, .. } => {
+                vec![file]
+            }
             Self::Verify { .. } => Vec::new(),
             _ => self.image().into_iter().collect(),
         }
     }
+}
+
+/// The snapshots between which a stream lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapNames {
+    /// The one that it goes on.
+    pub from: Option<String>,
+    /// The one that is taken at its end.
+    pub to: Option<String>,
 }
 
 /// A change of an image's internal snapshots. An index is a place in the snapshot table.

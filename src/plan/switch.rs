@@ -23,7 +23,9 @@ pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
 /// The files that the steps make. They get their names at the end, so that nobody sees them before.
 pub(super) fn made(steps: &[Step]) -> impl Iterator<Item = &Path> {
     steps.iter().filter_map(|step| match step {
-        Step::Create { image: path, .. } | Step::Write { file: path, .. } => Some(&**path),
+        Step::Create { image: path, .. }
+        | Step::Write { file: path, .. }
+        | Step::Stream { file: path, .. } => Some(&**path),
         _ => None,
     })
 }

@@ -42,6 +42,7 @@ mod repairing;
 mod served;
 mod serving;
 mod serving_tools;
+mod streaming;
 mod terminal;
 mod tidying;
 mod unlocked;
@@ -129,6 +130,7 @@ fn main() -> ExitCode {
         qed_commit::cases(),
         devices::cases(),
         exporting::cases(),
+        streaming::cases(),
         serving::cases(),
         serving_tools::cases(),
     ];
