@@ -14,12 +14,20 @@ impl FileNames {
     /// A name like `wish.ending` that no other one is like: of letters, digits and `_ - . +` alone, so that it
     /// leads nowhere and no shell, terminal or option parser takes it for something else.
     pub(super) fn take(&mut self, wish: &str, ending: &str) -> String {
-        let stem = safe(wish);
+        self.unlike_others(&safe(wish), &format!(".{ending}"))
+    }
+
+    /// The same, without an ending.
+    pub(super) fn bare(&mut self, wish: &str) -> String {
+        self.unlike_others(&safe(wish), "")
+    }
+
+    fn unlike_others(&mut self, stem: &str, ending: &str) -> String {
         let mut count = 1;
         loop {
             let name = match count {
-                1 => format!("{stem}.{ending}"),
-                n => format!("{stem}-{n}.{ending}"),
+                1 => format!("{stem}{ending}"),
+                n => format!("{stem}-{n}{ending}"),
             };
             // Some file systems do not tell cases apart.
             if self.0.insert(name.to_lowercase()) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::draft::Draft;
+use super::file_names::FileNames;
 use super::linear::{ChainOptions, links};
 use super::{Copy, CopyMode, Flow, Plan, Ranges, SnapshotChange, States, Step};
 use crate::chain::{Gate, View, ViewSpec};
@@ -30,6 +31,7 @@ pub fn import(
     let mut draft = Draft::new("import", forest, gate);
     let chain = draft.opener().open(image)?;
     draft.layers_of(&chain.view(State::Active))?;
+    let mut names = FileNames::default();
     let mut before: Option<(View, ViewSpec)> = None;
     for link in links(&chain) {
         let spec = link.spec();
@@ -61,7 +63,7 @@ pub fn import(
             zero_bytes: 0,
         })?;
         if !link.is_last(&chain) {
-            let change = SnapshotChange::Create { name: link.stem() };
+            let change = SnapshotChange::Create { name: names.bare(&link.stem()) };
             draft.step_that_only_counts(Step::Snapshot { image: out.to_path_buf(), change })?;
         }
         before = Some((link.view, spec));

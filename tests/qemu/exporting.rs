@@ -46,6 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("export::killed_leaves_nothing_that_has_a_name", || cut_off("KILL", None)),
         case("export::stopped_leaves_nothing", || cut_off("INT", Some(130))),
         case("export::import::the_reverse", the_reverse),
+        case("export::import::layers_of_one_name", layers_of_one_name),
         case("export::import::compressed", || imported(&["-c"])),
         case("export::import::with_other_clusters", || imported(&["-o", "cluster_size=4k,refcount_bits=64"])),
     ]
@@ -426,4 +427,20 @@ fn imported(options: &[&str]) {
         assert_same(stem, &lab.cat(&format!("all.qcow2@{stem}")), bytes);
     }
     assert_same("active", &lab.bytes("all.qcow2", None), &shown[6]);
+}
+
+fn layers_of_one_name() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("sub")).unwrap();
+    lab.img("create -q -f qed a.qed 1M");
+    lab.io("a.qed", "qed", &["write -q -P 1 0 64k".into()]);
+    for (below, format, image) in [("a.qed", "qed", "a.qcow2"), ("../a.qcow2", "qcow2", "sub/a.qcow2")] {
+        lab.img(&format!("create -q -f qcow2 -b {below} -F {format} {image}"));
+    }
+    lab.cowherd(&["import", "sub/a.qcow2", "--allow", ".", "--out", "all.qcow2", "--yes"]).expect(0);
+    assert_eq!(lab.snapshots("all.qcow2"), ["a", "a-2"]);
+    lab.cowherd(&["export", "sub/a.qcow2", "--allow", ".", "--chain", "--out", "out", "--yes"]).expect(0);
+    for file in ["a.qcow2", "a-2.qcow2", "a-3.qcow2", "manifest.json"] {
+        assert!(lab.path("out").join(file).exists(), "{file}");
+    }
 }
