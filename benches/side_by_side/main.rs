@@ -14,7 +14,7 @@
 //! | `between` | how much memory a command takes |
 //! | `place` | the file system, with or without shared blocks |
 //! | `herd` | a chain that operations change |
-//! | `scan`, `metadata`, `compare`, `commit`, `changes`, `snapshots` | the benches |
+//! | `scan`, `metadata`, `compare`, `commit`, `changes`, `snapshots`, `export` | the benches |
 //!
 //! Benches whose name begins with `xfs` make a file system in a file, which takes root and mkfs.xfs.
 
@@ -25,6 +25,7 @@ mod changes;
 mod commit;
 mod compare;
 mod duel;
+mod export;
 mod herd;
 mod images;
 mod metadata;
@@ -77,10 +78,14 @@ fn main() -> ExitCode {
         ("flatten", Placed(changes::flatten)),
         ("snapshots", Plain(snapshots::small)),
         ("snapshots-huge", Plain(snapshots::huge)),
+        ("export-base", Placed(export::base)),
+        ("export-layer", Placed(export::layer)),
         ("xfs-commit", Placed(commit::layer)),
         ("xfs-layers", Placed(changes::layers)),
         ("xfs-rebase", Placed(changes::rebase)),
         ("xfs-flatten", Placed(changes::flatten)),
+        ("xfs-export-base", Placed(export::base)),
+        ("xfs-export-layer", Placed(export::layer)),
     ];
     for (name, bench) in benches {
         if !wanted.is_empty() && !wanted.iter().any(|w| name.contains(w.as_str())) {

@@ -11,6 +11,7 @@
 //! | `progress` | how far it is, for faces to look at |
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
+//! | `gather` | the same, where blocks are shared |
 //! | `packing` | the same, compressed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
@@ -22,6 +23,7 @@
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod files;
+mod gather;
 mod giving;
 mod journal;
 mod leftover;

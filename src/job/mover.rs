@@ -32,6 +32,31 @@ pub(super) struct Mover<'a> {
 impl Mover<'_> {
     /// Fills `len` bytes at `host` with what a guest of `state` reads at `at`.
     pub(super) fn fill(&mut self, state: State, at: Guest, host: Host, len: u64) -> Result<()> {
+        self.in_parts(len, host.0, |mover, done, n| mover.chunk(state, at.0 + done, host.0 + done, n))
+    }
+
+    /// Takes over `len` bytes from `from` on of the layer at `depth`, as they are.
+    pub(super) fn take_over(
+        &mut self,
+        state: State,
+        depth: usize,
+        from: u64,
+        host: u64,
+        len: u64,
+    ) -> Result<()> {
+        let image = self.source.view(state)?.layers()[depth].image.clone();
+        self.in_parts(len, host, |mover, done, n| {
+            copy_range(&**image.data()?, from + done, mover.file, host + done, n, mover.buffer)
+        })
+    }
+
+    /// Does something that ends at `len` bytes in parts, with a look at cancel and the clock between them.
+    fn in_parts(
+        &mut self,
+        len: u64,
+        host: u64,
+        mut part: impl FnMut(&mut Self, u64, u64) -> Result<()>,
+    ) -> Result<()> {
         let mut done = 0;
         while done < len {
             while self.progress.paused() && !self.progress.cancelled() {
@@ -41,8 +66,8 @@ impl Mover<'_> {
                 return Err(Error::new(Kind::Cancelled, "stopped"));
             }
             let n = self.pace.chunk().min(len - done);
-            self.chunk(state, at.0 + done, host.0 + done, n)?;
-            self.unwritten.add(self.file, host.0 + done, n);
+            part(self, done, n)?;
+            self.unwritten.add(self.file, host + done, n);
             done += n;
             self.progress.advance(n);
             self.pace.moved(n, self.progress);

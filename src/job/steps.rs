@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Phase;
+use super::gather::gathered;
 use super::journal::Journal;
 use super::mover::{Mover, Unwritten};
 use super::packing::Packing;
@@ -77,10 +78,13 @@ impl Run<'_> {
             None => {
                 let unwritten = Unwritten::default();
                 let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer, unwritten };
-                drive(runs, &mut *target, &mut |state, at, host, len| {
-                    journal.map_or(Ok(()), Journal::beat)?;
-                    mover.fill(state, at, host, len)
-                })
+                match journal.is_none() && !target.in_place() && file.shares_blocks() {
+                    true => gathered(runs, &mut *target, &mut mover),
+                    false => drive(runs, &mut *target, &mut |state, at, host, len| {
+                        journal.map_or(Ok(()), Journal::beat)?;
+                        mover.fill(state, at, host, len)
+                    }),
+                }
             }
         }
         .map_err(|e| match e.kind() {

@@ -99,6 +99,11 @@ pub trait File: Send + Sync {
         let _ = (offset, len);
     }
 
+    /// Whether its file system lets files share blocks, which beats every copy.
+    fn shares_blocks(&self) -> bool {
+        false
+    }
+
     /// Whether it can become longer: a block device cannot.
     fn can_grow(&self) -> bool {
         true

@@ -118,17 +118,23 @@ pub struct Recorder {
     trace: Trace,
     /// Under which identity.
     known_as: FileId,
+    /// Whether its file system is to look as if it shared blocks.
+    shares: bool,
 }
 
 impl Recorder {
     /// Records what happens to `inner` in `trace`.
     pub fn new(inner: Arc<dyn File>, trace: Trace) -> Self {
         let known_as = inner.id();
-        Self { inner, trace, known_as }
+        Self { inner, trace, known_as, shares: false }
     }
 }
 
 impl File for Recorder {
+    fn shares_blocks(&self) -> bool {
+        self.shares
+    }
+
     fn path(&self) -> &Path {
         self.inner.path()
     }
@@ -187,12 +193,19 @@ impl File for Recorder {
 pub struct RecorderDisk {
     trace: Trace,
     known_as: Mutex<HashMap<FileId, FileId>>,
+    shares: bool,
 }
 
 impl RecorderDisk {
     /// Records in `trace`. `known_as` says under which identity each file is known.
     pub fn new(trace: Trace, known_as: HashMap<FileId, FileId>) -> Self {
-        Self { trace, known_as: Mutex::new(known_as) }
+        Self { trace, known_as: Mutex::new(known_as), shares: false }
+    }
+
+    /// The same on a file system that looks as if it shared blocks, so that data takes the way it takes there.
+    #[must_use]
+    pub fn sharing(self, shares: bool) -> Self {
+        Self { shares, ..self }
     }
 
     fn known_as(&self, id: FileId) -> FileId {
@@ -208,7 +221,7 @@ impl RecorderDisk {
 
     fn recorded(&self, inner: Arc<dyn File>) -> Arc<dyn File> {
         let known_as = self.known_as(inner.id());
-        Arc::new(Recorder { inner, trace: self.trace.clone(), known_as })
+        Arc::new(Recorder { inner, trace: self.trace.clone(), known_as, shares: self.shares })
     }
 }
 

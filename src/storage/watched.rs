@@ -66,6 +66,14 @@ impl File for Watched {
         self.inner.write_direct(offset, buf)
     }
 
+    fn start_writeback(&self, offset: u64, len: u64) {
+        self.inner.start_writeback(offset, len);
+    }
+
+    fn shares_blocks(&self) -> bool {
+        self.inner.shares_blocks()
+    }
+
     fn can_grow(&self) -> bool {
         self.inner.can_grow()
     }
