@@ -14,7 +14,7 @@ use crate::place::Place;
 const BETWEEN: usize = 1600;
 const ROUNDS: usize = 5;
 
-/// A base of 2 GiB with three snapshots, and a layer of 200 MiB on it with one.
+/// A base of 2 GiB with three snapshots, and a layer of 200 MiB on it with three.
 struct Snapshots {
     place: Place,
     work: PathBuf,
@@ -32,9 +32,13 @@ impl Snapshots {
             fill(&base, &some_clusters(BETWEEN, 41 + i), Order::Guest, 41 + i);
         }
         create(&layer, DISK, Some("base.qcow2"));
-        fill(&layer, &some_clusters(LAYER_CLUSTERS, 50), Order::Shuffled, 50);
-        snapshot(&layer, "sn1");
-        fill(&layer, &some_clusters(BETWEEN, 51), Order::Guest, 51);
+        let clusters = some_clusters(LAYER_CLUSTERS, 50);
+        for (i, part) in clusters.chunks(LAYER_CLUSTERS / 4).enumerate() {
+            fill(&layer, part, Order::Shuffled, 50 + i as u64);
+            if i < 3 {
+                snapshot(&layer, &format!("sn{i}"));
+            }
+        }
         settle(&work);
         Self { place, work }
     }
@@ -78,25 +82,33 @@ pub(crate) fn base(place: Place) {
     .run(&snapshots, snapshots.target(5.0, 40.0));
 }
 
-/// One snapshot of a layer, on the export of its base.
+/// A layer and its snapshots, on the export of its base.
 pub(crate) fn layer(place: Place) {
     let snapshots = Snapshots::new(place);
-    let older = snapshots.work.join("older.qcow2");
     let none = &[] as &[&Path];
     let mut export = cowherd("export base.qcow2 --out older.qcow2 --yes --quiet --progress none", none);
     run(export.current_dir(&snapshots.work));
-    assert!(older.exists());
     settle(&snapshots.work);
+    // The best recipe that there is: full as an overlay of the base first, then compared with the one before.
+    let mut theirs = Vec::new();
+    let files: Vec<_> = ["sn0", "sn1", "sn2"].iter().map(|sn| format!("layer_{sn}.qcow2")).collect();
+    for (file, sn) in files.iter().zip(["sn0", "sn1", "sn2"]) {
+        let state = format!("-l snapshot.name={sn}");
+        theirs.push(format!("convert {state} -O qcow2 -B ../base.qcow2 -F qcow2 layer.qcow2 out/{file}"));
+    }
+    theirs.push("convert -O qcow2 -B ../base.qcow2 -F qcow2 layer.qcow2 out/layer.qcow2".to_owned());
+    let files: Vec<_> = files.into_iter().chain(["layer.qcow2".to_owned()]).collect();
+    let mut before = "../older.qcow2";
+    for file in &files {
+        theirs.push(format!("rebase -F qcow2 -b {before} {file}"));
+        before = file;
+    }
+    let views = ["@sn0", "@sn1", "@sn2", ""].map(|sn| format!("layer.qcow2{sn}"));
     Duel {
-        what: "export of a layer's snapshot as a delta (200 MiB)",
-        ours: "export layer.qcow2@sn1 --since base.qcow2 -b older.qcow2 -F qcow2 --out out/x.qcow2"
-            .to_owned(),
-        theirs: vec![
-            "convert -l snapshot.name=sn1 -O qcow2 -B ../base.qcow2 -F qcow2 layer.qcow2 out/x.qcow2"
-                .to_owned(),
-            "rebase -F qcow2 -b ../older.qcow2 x.qcow2".to_owned(),
-        ],
-        compare: vec![("x.qcow2".to_owned(), "layer.qcow2@sn1".to_owned())],
+        what: "export of a layer with three snapshots (200 MiB)",
+        ours: "export layer.qcow2 --chain --since base.qcow2 -b older.qcow2 -F qcow2 --out out".to_owned(),
+        theirs,
+        compare: files.into_iter().zip(views).collect(),
     }
     .run(&snapshots, snapshots.target(20.0, 20.0));
 }

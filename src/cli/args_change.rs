@@ -157,7 +157,7 @@ pub(super) struct Export {
     /// The format of what is made
     #[arg(short = 'O', value_name = "FMT", default_value = "qcow2")]
     pub(super) to_format: ExportFormat,
-    /// Only what differs from this view; needs -b, but for -O rbd-diff
+    /// Only what differs from this view; needs -b, but for -O rbd-diff. With --chain, only the views after it
     #[arg(long, value_name = "VIEW")]
     pub(super) since: Option<OsString>,
     /// The image that holds the view of --since: the backing file of the new one
@@ -167,7 +167,7 @@ pub(super) struct Export {
     #[arg(short = 'F', value_name = "FMT", value_parser = format, requires = "backing")]
     pub(super) backing_format: Option<Format>,
     /// Every view of the image and of all that it is based on, as a linear chain
-    #[arg(long, conflicts_with_all = ["since", "vmstate"])]
+    #[arg(long, conflicts_with = "vmstate")]
     pub(super) chain: bool,
     /// Where the machine state goes that was saved with the snapshot
     #[arg(long, value_name = "FILE")]

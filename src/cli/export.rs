@@ -25,8 +25,12 @@ pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
         return Err(usage("snapshots of the target are named with -O rbd-diff alone").into());
     }
     let plan = if args.chain {
-        let how = ChainOptions { compress: args.compress, by_content: args.by_content };
-        plan::export_chain(&forest, &view.path, &new_folder(&args.out)?, &new, how, gate)?
+        let out = new_folder(&args.out)?;
+        // As it will be seen from the files of the folder.
+        let since = args.since.as_ref().map(|since| delta(since, args, &out.join("file"), &mut gate));
+        let (compress, by_content) = (args.compress, args.by_content);
+        let how = ChainOptions { since: since.transpose()?, compress, by_content };
+        plan::export_chain(&forest, &view.path, &out, &new, how, gate)?
     } else {
         let to = new_name(&args.out)?;
         let options = ExportOptions {
@@ -44,7 +48,7 @@ pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
 pub(super) fn import(args: &Import, out: &mut Out) -> anyhow::Result<u8> {
     let (image, gate, forest) = opening::herd(&args.top, args.how.known.format, &args.how.allow)?;
     let new = checked(NewImage::of(Format::Qcow2, 0, None)?, &args.options)?;
-    let how = ChainOptions { compress: args.compress, by_content: args.by_content };
+    let how = ChainOptions { since: None, compress: args.compress, by_content: args.by_content };
     let plan = plan::import(&forest, &image, &new_name(&args.out)?, &new, how, gate)?;
     change::run(plan, &args.how.changing, out)
 }

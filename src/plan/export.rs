@@ -171,7 +171,7 @@ pub(super) fn recorded(out: &Path, older: &Path, format: Format) -> BackingRef {
 }
 
 /// The image that the delta goes on has to show what the older view shows. Only its size is looked at.
-fn compare_sizes(draft: &mut Draft<'_>, since: &Since, older: &View, held: &Chain) {
+pub(super) fn compare_sizes(draft: &mut Draft<'_>, since: &Since, older: &View, held: &Chain) {
     let top = held.top();
     if top.path == older.layers()[0].path && older.state() == State::Active {
         return;

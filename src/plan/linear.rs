@@ -6,21 +6,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::export::{One, memory, recorded};
+use super::export::{One, Since, by_id, compare_sizes, memory, recorded};
 use super::file_names::FileNames;
 use super::{Plan, Ranges};
-use crate::chain::{Chain, Gate, Layer, StateSpec, View, ViewSpec};
-use crate::error::Result;
+use crate::chain::{Chain, Gate, Layer, Opener, StateSpec, View, ViewSpec};
+use crate::error::{Error, Kind, Result};
 use crate::forest::Forest;
-use crate::image::{NewImage, Snapshot, State};
+use crate::image::{Format, NewImage, Snapshot, State};
 use crate::text::Shown;
 
 /// What tells which file of the folder is what.
 const MANIFEST: &str = "manifest.json";
 
 /// How the files of a linear chain are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ChainOptions {
+    /// Only the views that come after this one, on the image that holds it.
+    pub since: Option<Since>,
     /// Store clusters compressed where that makes them smaller. qcow2 only.
     pub compress: bool,
     /// Compare content where places say nothing about it.
@@ -53,20 +55,21 @@ pub fn export_chain(
     let mut names = FileNames::default();
     // Nothing else may have this name.
     names.take("manifest", "json");
-    let (mut before, mut entries): (Option<(PathBuf, View, ViewSpec)>, _) = (None, Vec::new());
-    for link in links(&chain) {
+    let (mut links, mut entries) = (links(&chain), Vec::new());
+    let mut before = how.since.as_ref().map(|since| older(&mut draft, since, &mut links)).transpose()?;
+    for link in links {
         let spec = link.spec();
         let stem = link.stem();
         let file = out.join(names.take(&stem, new.format().name()));
-        let backing = before.as_ref().map(|(older, ..)| recorded(&file, older, new.format()));
+        let backing = before.as_ref().map(|before| recorded(&file, &before.file, before.format));
         let ranges = match &before {
             None => Ranges::All,
-            Some((_, older, since)) => Ranges::Delta {
-                since: since.clone(),
-                by_content: how.by_content || !link.view.is_related(older),
+            Some(before) => Ranges::Delta {
+                since: before.spec.clone(),
+                by_content: how.by_content || !link.view.is_related(&before.view),
             },
         };
-        let new = new.clone().with(link.view.size(), backing)?;
+        let (format, new) = (new.format(), new.clone().with(link.view.size(), backing)?);
         let mut entry = entry(&link, &file, &new);
         One { spec: spec.clone(), ranges, out: &file, new, compress: how.compress }.add(&mut draft)?;
         if let Some((index, snapshot)) = link.snapshot.filter(|(_, s)| s.vm_state_size > 0) {
@@ -77,13 +80,39 @@ pub fn export_chain(
             entry["memory"] = json!(file_name(&to));
         }
         entries.push(entry);
-        before = Some((file, link.view, spec));
+        before = Some(Before { file, format, view: link.view, spec });
     }
     let list = json!({ "cowherd": env!("CARGO_PKG_VERSION"), "chain": entries });
     draft.write(&out.join(MANIFEST), format!("{list:#}\n"), &chain.top().path)?;
     let title = format!("export the chain of {} to {}", Shown::path(image), Shown::path(out));
     let undo = format!("remove what was made in {}; nothing else was changed", Shown::path(out));
     draft.finish(title, undo, Vec::new())
+}
+
+/// The file before the next one, and the view that it holds.
+struct Before {
+    file: PathBuf,
+    format: Format,
+    view: View,
+    spec: ViewSpec,
+}
+
+/// What the first file goes on; takes the views away that come before.
+fn older(draft: &mut Draft<'_>, since: &Since, links: &mut Vec<Link<'_>>) -> Result<Before> {
+    let opener = draft.opener();
+    let (view, spec) = by_id(&opener, &since.view)?;
+    let held = Opener { format: since.format, ..opener }.open(&since.older)?;
+    draft.layers_of(&held.view(State::Active))?;
+    compare_sizes(draft, since, &view, &held);
+    let same = |link: &Link<'_>| {
+        let of = |view: &View| (view.layers()[0].image.file().id(), view.state());
+        of(&link.view) == of(&view)
+    };
+    let unknown =
+        || Error::new(Kind::Usage, format!("{} is no view of this chain", spec.name())).at(&spec.path);
+    let place = links.iter().position(same).ok_or_else(unknown)?;
+    links.drain(..=place);
+    Ok(Before { file: held.top().path.clone(), format: held.top().image.format(), view, spec })
 }
 
 /// All views, oldest first: of each image, from the base up, its snapshots by date, then the active state.

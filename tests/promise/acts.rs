@@ -251,7 +251,7 @@ impl Act {
                 plan::export_chain(forest, image, folder, &new, ChainOptions::default(), gate)
             }
             Self::Import { image, new, compress } => {
-                let how = ChainOptions { compress: *compress, by_content: false };
+                let how = ChainOptions { compress: *compress, ..ChainOptions::default() };
                 plan::import(forest, image, new, &NewImage::of(Format::Qcow2, 0, None)?, how, gate)
             }
         }

@@ -35,6 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("export::full_copies_in_every_format", full_copies),
         case("export::a_snapshot_keeps_its_own_size", sizes),
         case("export::deltas", deltas),
+        case("export::a_chain_goes_on_where_an_older_one_ended", goes_on),
         case("export::a_delta_on_the_wrong_image_needs_consent", wrong_older),
         case("export::by_content_leaves_out_what_was_written_again", by_content),
         case("export::machine_state", machine_state),
@@ -443,4 +444,25 @@ fn layers_of_one_name() {
     for file in ["a.qcow2", "a-2.qcow2", "a-3.qcow2", "manifest.json"] {
         assert!(lab.path("out").join(file).exists(), "{file}");
     }
+}
+
+/// The rest of a chain on what was exported before: what a nightly run does.
+fn goes_on() {
+    let lab = Lab::new();
+    mixed(&lab);
+    let shown = shown(&lab);
+    lab.cowherd(&["export", "imageB.qcow2@sn0", "--out", "older.qcow2", "--yes"]).expect(0);
+    let export = ["export", "imageC.qcow2", "--chain", "--out", "linear", "--yes"];
+    let since = ["--since", "imageB.qcow2@sn0", "-b", "older.qcow2", "-F", "qcow2"];
+    lab.cowherd(&[&export[..], &since].concat()).expect(0);
+    for ((.., stem), bytes) in LINEAR.iter().zip(&shown).skip(3) {
+        assert_same(stem, &lab.bytes(&format!("linear/{stem}.qcow2"), None), bytes);
+    }
+    assert_eq!(entries(&lab.path("linear")), 5);
+    let info = lab.img_json("info --output=json linear/imageB_sn1.qcow2");
+    assert_eq!(info["full-backing-filename"], lab.path("older.qcow2").to_str().unwrap());
+    // A view of another chain is not one that this could go on.
+    lab.img("convert -O qcow2 imageA.qcow2 other.qcow2");
+    let other = ["--since", "other.qcow2", "-b", "other.qcow2", "-F", "qcow2", "--out", "x"];
+    lab.cowherd(&[&["export", "imageC.qcow2", "--chain", "--yes"][..], &other].concat()).expect(2);
 }
