@@ -52,6 +52,11 @@ pub(super) enum Command {
     Check(Check),
     /// Compare two views as a guest sees them
     Compare(Compare),
+    /// List where a view is not what an older one is
+    ///
+    /// What lies at one place of one file is equal without being read, and so is what both leave out; only where
+    /// that does not decide is content compared.
+    Diff(Diff),
     /// Write a view's bytes to standard output
     Cat(Cat),
     /// Let others read a view as a disk: a read-only NBD server
@@ -234,6 +239,24 @@ pub(super) struct Compare {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// What it is now
+    pub(super) new: OsString,
+    /// What it was
+    pub(super) old: OsString,
+    /// Read no data: what lies in two places counts as different
+    #[arg(long)]
+    pub(super) unread: bool,
+    /// A JSON array of ranges
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Cat {
     pub(super) view: OsString,
     /// Where to begin
@@ -291,7 +314,7 @@ impl Cli {
     pub(super) fn verb(&self) -> Verb {
         match self.command {
             Some(Command::Check(_)) => Verb::Check,
-            Some(Command::Compare(_)) => Verb::Compare,
+            Some(Command::Compare(_) | Command::Diff(_)) => Verb::Compare,
             _ => Verb::Other,
         }
     }

@@ -18,6 +18,7 @@ mod compare;
 mod create;
 mod delete;
 mod demo;
+mod diff;
 mod exit;
 mod export;
 mod figure;
@@ -84,6 +85,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Map(args)) => map::run(&args, out),
         Some(Command::Check(args)) => check::run(&args, out),
         Some(Command::Compare(args)) => compare::run(&args, out),
+        Some(Command::Diff(args)) => diff::run(&args, out),
         Some(Command::Cat(args)) => cat::run(&args, out),
         Some(Command::Serve(args)) => serve::run(&args, out),
         Some(Command::Create(args)) => create::run(&args, out),

@@ -33,7 +33,7 @@ pub fn import(
     draft.layers_of(&chain.view(State::Active))?;
     let mut names = FileNames::default();
     let mut before: Option<(View, ViewSpec)> = None;
-    for link in links(&chain) {
+    for link in links(&chain)? {
         let spec = link.spec();
         let ranges = match &before {
             None => {

@@ -15,6 +15,9 @@ use crate::forest::Forest;
 use crate::image::{Format, NewImage, Snapshot, State};
 use crate::text::Shown;
 
+/// Most views of one chain: each is a file under way, and is opened by itself.
+const MOST_VIEWS: usize = 500;
+
 /// What tells which file of the folder is what.
 const MANIFEST: &str = "manifest.json";
 
@@ -55,7 +58,7 @@ pub fn export_chain(
     let mut names = FileNames::default();
     // Nothing else may have this name.
     names.take("manifest", "json");
-    let (mut links, mut entries) = (links(&chain), Vec::new());
+    let (mut links, mut entries) = (links(&chain)?, Vec::new());
     let mut before = how.since.as_ref().map(|since| older(&mut draft, since, &mut links)).transpose()?;
     for link in links {
         let spec = link.spec();
@@ -116,7 +119,16 @@ fn older(draft: &mut Draft<'_>, since: &Since, links: &mut Vec<Link<'_>>) -> Res
 }
 
 /// All views, oldest first: of each image, from the base up, its snapshots by date, then the active state.
-pub(super) fn links(chain: &Chain) -> Vec<Link<'_>> {
+///
+/// Fails with [`Kind::Unsupported`] when there are too many.
+pub(super) fn links(chain: &Chain) -> Result<Vec<Link<'_>>> {
+    let count: usize = chain.layers().iter().map(|layer| 1 + layer.image.snapshots().len()).sum();
+    if count > MOST_VIEWS {
+        let what = format!("the chain has {count} views, more than the {MOST_VIEWS} that are done at once");
+        return Err(Error::unsupported(what)
+            .at(&chain.top().path)
+            .remedy("export the views you want one by one"));
+    }
     let mut links = Vec::new();
     for depth in (0..chain.layers().len()).rev() {
         let layer = &chain.layers()[depth];
@@ -134,7 +146,7 @@ pub(super) fn links(chain: &Chain) -> Vec<Link<'_>> {
         }));
         links.push(Link { view: below.view(State::Active), layer, snapshot: None });
     }
-    links
+    Ok(links)
 }
 
 impl Link<'_> {

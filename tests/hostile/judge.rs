@@ -13,6 +13,9 @@ const MAX_MEMORY: u64 = 256 << 20;
 /// Steps that open what another one opens.
 const REPEATED: &[&str] = &["info x.img --json", "tree ."];
 
+/// Done or refused: how far a damage reaches is for other steps to say.
+const EITHER: i32 = -1;
+
 /// One command line, what it must answer, and the files it may open.
 struct Step<'a> {
     args: Vec<&'a str>,
@@ -69,7 +72,7 @@ impl Step<'_> {
     fn may(&self, touch: &Touch, herd: &Path) -> bool {
         let commits = self.args[0] == "commit";
         if touch.path == herd {
-            return !touch.change && (commits || self.args[0] == "tree");
+            return !touch.change && (commits || ["export", "tree"].contains(&self.args[0]));
         }
         match touch.path.strip_prefix(herd) {
             Ok(name) => self.opens.iter().any(|open| Path::new(open) == name) && (commits || !touch.change),
@@ -92,7 +95,7 @@ fn steps(case: &Case) -> Vec<Step<'_>> {
         0 => "commit over.qcow2 --dry-run",
         _ => "commit over.qcow2 --yes",
     };
-    vec![
+    let mut steps = vec![
         step("info x.img", verdict.info, &alone),
         step("info x.img --json", (verdict.info.0, ""), &alone),
         step("check x.img", verdict.check, &alone),
@@ -101,16 +104,23 @@ fn steps(case: &Case) -> Vec<Step<'_>> {
         step("tree .", (0, verdict.tree), &all),
         step("tree . --space", (0, ""), &all),
         step(commit, verdict.commit, &all),
-    ]
+    ];
+    // Every snapshot too, and its machine state. A plan for 256 layers, or of millions of tables, is as long as
+    // they are.
+    if !["bomb/", "chain/"].iter().any(|long| case.name.starts_with(long)) {
+        steps.push(step("export x.img --chain --out out --dry-run", (EITHER, ""), &all));
+    }
+    steps
 }
 
 fn compare(step: &Step<'_>, answer: &Answer, say: &mut impl FnMut(String)) {
     let (code, words) = step.expect;
     let text = String::from_utf8_lossy(&answer.out);
-    if answer.status.code() != Some(code) {
+    let is = answer.status.code();
+    if if code == EITHER { !matches!(is, Some(0 | 1 | 2 | 12 | 13)) } else { is != Some(code) } {
         say(format!("{} instead of {code}; {} {}", answer.status, answer.err, last_line(&text)));
     }
-    let heard = if code == 0 || !answer.out.is_empty() {
+    let heard = if code <= 0 || !answer.out.is_empty() {
         format!("{text}{}", answer.err)
     } else {
         answer.err.clone()
@@ -121,7 +131,7 @@ fn compare(step: &Step<'_>, answer: &Answer, say: &mut impl FnMut(String)) {
     if answer.err.contains("panicked") {
         say(answer.err.clone());
     }
-    if !matches!(code, 0 | 2 | 3) && !(1..=2).contains(&answer.err.lines().count()) {
+    if is != Some(0) && !matches!(code, 0 | 2 | 3) && !(1..=2).contains(&answer.err.lines().count()) {
         say(format!("not one line and a remedy: {}", answer.err));
     }
     if answer.seconds > MAX_SECONDS {

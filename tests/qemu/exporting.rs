@@ -38,6 +38,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("export::a_chain_goes_on_where_an_older_one_ended", goes_on),
         case("export::a_delta_on_the_wrong_image_needs_consent", wrong_older),
         case("export::by_content_leaves_out_what_was_written_again", by_content),
+        case("export::diff_lists_what_differs", diff),
         case("export::machine_state", machine_state),
         case("export::machine_state_in_a_chain", machine_state_in_a_chain),
         case("export::while_a_guest_writes", while_a_guest_writes),
@@ -465,4 +466,37 @@ fn goes_on() {
     lab.img("convert -O qcow2 imageA.qcow2 other.qcow2");
     let other = ["--since", "other.qcow2", "-b", "other.qcow2", "-F", "qcow2", "--out", "x"];
     lab.cowherd(&[&["export", "imageC.qcow2", "--chain", "--yes"][..], &other].concat()).expect(2);
+}
+
+fn diff() {
+    let lab = Lab::new();
+    mixed(&lab);
+    lab.img("convert -O raw imageA.qcow2 other.raw");
+    for (new, old) in [
+        ("imageB.qcow2@sn1", "imageB.qcow2@sn0"),
+        ("imageC.qcow2", "imageA.qcow2@sn0"),
+        ("imageA.qcow2@sn0", "imageC.qcow2"),
+        ("other.raw", "imageA.qcow2@sn0"),
+    ] {
+        let (now, then) = (lab.cat(new), lab.cat(old));
+        let listed = lab.cowherd(&["diff", new, old, "--json"]).expect(1).json();
+        let mut rebuilt = then.clone();
+        rebuilt.resize(now.len().max(then.len()), 0);
+        let size = now.len();
+        for range in listed.as_array().unwrap() {
+            let (at, len) =
+                (range["start"].as_u64().unwrap() as usize, range["length"].as_u64().unwrap() as usize);
+            for i in (at..at + len).take_while(|i| *i < size.max(then.len())) {
+                rebuilt[i] = now.get(i).copied().unwrap_or(0);
+            }
+        }
+        rebuilt.truncate(size);
+        assert_same(&format!("{new} since {old}"), &rebuilt, &now);
+        let bytes: u64 = listed.as_array().unwrap().iter().map(|r| r["length"].as_u64().unwrap()).sum();
+        let unread = lab.cowherd(&["diff", new, old, "--json", "--unread"]).expect(1).json();
+        let most: u64 = unread.as_array().unwrap().iter().map(|r| r["length"].as_u64().unwrap()).sum();
+        assert!(bytes <= most, "{new} since {old}: {bytes} of at most {most}");
+    }
+    lab.cowherd(&["diff", "other.raw", "imageA.qcow2", "-q"]).expect(0);
+    lab.cowherd(&["diff", "imageA.qcow2", "gone"]).expect(2);
 }
