@@ -56,8 +56,7 @@ pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::R
         confirm()?;
     }
     let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
-    let job = Job::start(plan, options)?;
-    Ok(Some(progress::watch(job, args.progress, out)?))
+    Ok(Some(progress::watch(|| Job::start(plan, options), args.progress, out)?))
 }
 
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::exit::Stopped;
 use super::out::{Notes, Out};
 use super::values::Watch;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 use crate::job::{Job, Phase, Report, Snapshot};
 use crate::text::human_size;
 
@@ -20,13 +20,14 @@ const LOOK: Duration = Duration::from_millis(20);
 const SHOW: Duration = Duration::from_millis(100);
 const BAR: usize = 24;
 
-/// Waits for the end of `job`, showing how far it is. SIGINT and SIGTERM ask it to stop; it then
-/// ends with what it left.
-pub(super) fn watch(job: Job, how: Watch, out: &Out) -> anyhow::Result<Report> {
+/// Starts a job and waits for its end, showing how far it is. SIGINT and SIGTERM ask it to stop, from its first
+/// moment on; it then ends with what it left.
+pub(super) fn watch(start: impl FnOnce() -> Result<Job>, how: Watch, out: &Out) -> anyhow::Result<Report> {
     let signal = Arc::new(AtomicUsize::new(0));
     for number in [SIGINT, SIGTERM] {
         signal_hook::flag::register_usize(number, signal.clone(), number as usize)?;
     }
+    let job = start()?;
     let mut show = Display::new(how, out.ascii);
     let mut stopping = false;
     while !job.is_finished() {

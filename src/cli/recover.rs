@@ -42,8 +42,8 @@ pub(super) fn run(args: &Recover, out: &mut Out) -> anyhow::Result<u8> {
         let gate = opening::gate(&paths, &args.allow);
         let options =
             job::Options { accepted: args.changing.accept.clone(), rate_limit: args.changing.rate_limit };
-        let job = Job::recover(&leftover.journal, how, gate, options)?;
-        let report = progress::watch(job, args.changing.progress, out)?;
+        let start = || Job::recover(&leftover.journal, how, gate, options);
+        let report = progress::watch(start, args.changing.progress, out)?;
         change::finish(&report, &args.changing, out)?;
     }
     Ok(exit::DONE)
