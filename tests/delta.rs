@@ -5,14 +5,13 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use std::io::sink;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use common::{snapshot, write_bytes};
 use cowherd::chain::{Chain, Content, Layer, View};
-use cowherd::error::Result;
+use cowherd::error::{Error, Result};
 use cowherd::image::qcow2::{CreateOptions, create};
 use cowherd::image::{self, ExtentKind, Format, State};
 use cowherd::storage::{File, FileId, RealFile};
@@ -121,7 +120,7 @@ fn a_delta_between_two_snapshots_reads_tables_and_what_differs() {
     assert_eq!(told, CHANGED);
 
     let diff = RbdDiff { view: &new, since: Some(&old), from_snap: Some("sn0"), to_snap: Some("sn1") };
-    diff.write(&mut sink(), &mut |_| Ok(())).unwrap();
+    diff.write::<Error>(&mut |_| Ok(())).unwrap();
     let reads = std::mem::take(&mut *file.reads.lock().unwrap());
     let bytes: u64 = reads.iter().map(|read| read.end - read.start).sum();
     let differing = CHANGED.len() as u64 * CLUSTER;

@@ -178,6 +178,15 @@ pub(super) struct Export {
     /// rbd-diff: the snapshot that the target takes at the end; the name of the view's by default
     #[arg(long, value_name = "NAME")]
     pub(super) to_snap: Option<String>,
+    #[command(flatten)]
+    pub(super) copying: Copying,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+/// How what is copied is stored.
+#[derive(Debug, Args)]
+pub(super) struct Copying {
     /// Compress clusters (qcow2)
     #[arg(short = 'c', long)]
     pub(super) compress: bool,
@@ -187,8 +196,6 @@ pub(super) struct Export {
     /// Options of the format, as of create
     #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(super) options: Vec<String>,
-    #[command(flatten)]
-    pub(super) how: How,
 }
 
 #[derive(Debug, Args)]
@@ -199,15 +206,8 @@ pub(super) struct Import {
     /// The new image, a qcow2
     #[arg(long, value_name = "FILE")]
     pub(super) out: PathBuf,
-    /// Compress clusters
-    #[arg(short = 'c', long)]
-    pub(super) compress: bool,
-    /// Leave out what was written again with the same bytes: reads what may differ in both views
-    #[arg(long)]
-    pub(super) by_content: bool,
-    /// Options of the format, as of create
-    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub(super) options: Vec<String>,
+    #[command(flatten)]
+    pub(super) copying: Copying,
     #[command(flatten)]
     pub(super) how: How,
 }

@@ -1,7 +1,6 @@
 //! `export` and `import`: views as images of their own, and chains as one image.
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{Export, ExportFormat, Import};
@@ -28,7 +27,7 @@ pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
         let out = new_folder(&args.out)?;
         // As it will be seen from the files of the folder.
         let since = args.since.as_ref().map(|since| delta(since, args, &out.join("file"), &mut gate));
-        let (compress, by_content) = (args.compress, args.by_content);
+        let (compress, by_content) = (args.copying.compress, args.copying.by_content);
         let how = ChainOptions { since: since.transpose()?, compress, by_content };
         plan::export_chain(&forest, &view.path, &out, &new, how, gate)?
     } else {
@@ -37,8 +36,8 @@ pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
             new,
             delta: args.since.as_ref().map(|since| delta(since, args, &to, &mut gate)).transpose()?,
             vm_state: args.vmstate.as_deref().map(new_name).transpose()?,
-            compress: args.compress,
-            by_content: args.by_content,
+            compress: args.copying.compress,
+            by_content: args.copying.by_content,
         };
         plan::export(&forest, &view, &to, &options, gate)?
     };
@@ -47,8 +46,9 @@ pub(super) fn run(args: &Export, out: &mut Out) -> anyhow::Result<u8> {
 
 pub(super) fn import(args: &Import, out: &mut Out) -> anyhow::Result<u8> {
     let (image, gate, forest) = opening::herd(&args.top, args.how.known.format, &args.how.allow)?;
-    let new = checked(NewImage::of(Format::Qcow2, 0, None)?, &args.options)?;
-    let how = ChainOptions { since: None, compress: args.compress, by_content: args.by_content };
+    let new = checked(NewImage::of(Format::Qcow2, 0, None)?, &args.copying.options)?;
+    let how =
+        ChainOptions { since: None, compress: args.copying.compress, by_content: args.copying.by_content };
     let plan = plan::import(&forest, &image, &new_name(&args.out)?, &new, how, gate)?;
     change::run(plan, &args.how.changing, out)
 }
@@ -61,8 +61,8 @@ fn stream(
     forest: &Forest,
     out: &mut Out,
 ) -> anyhow::Result<u8> {
-    let images_only = args.chain || args.backing.is_some() || args.vmstate.is_some() || args.compress;
-    if images_only || !args.options.is_empty() || args.by_content {
+    let images_only = args.chain || args.backing.is_some() || args.vmstate.is_some() || args.copying.compress;
+    if images_only || !args.copying.options.is_empty() || args.copying.by_content {
         return Err(usage("a stream takes --since, --from-snap, --to-snap and --out alone").into());
     }
     let since = args.since.as_deref().map(|since| older_view(since, &mut gate)).transpose()?;
@@ -82,37 +82,9 @@ fn stream(
         out.line(format!("a stream of {} bytes", diff.size()?))?;
         return Ok(exit::DONE);
     }
-    let mut sink = Sink { out, failed: None };
-    let done = diff.write(&mut sink, &mut |_| Ok(()));
-    // A closed pipe is told from a failure by what it said itself.
-    match sink.failed {
-        Some(failed) => Err(failed.into()),
-        None => Ok(done.map(|()| exit::DONE)?),
-    }
-}
-
-/// Standard output, which remembers why it failed.
-struct Sink<'a> {
-    out: &'a mut Out,
-    failed: Option<std::io::Error>,
-}
-
-impl Write for Sink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.out.bytes(bytes).map(|()| bytes.len()).map_err(|e| self.remember(e))
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush().map_err(|e| self.remember(e))
-    }
-}
-
-impl Sink<'_> {
-    fn remember(&mut self, e: std::io::Error) -> std::io::Error {
-        let kind = e.kind();
-        self.failed = Some(e);
-        kind.into()
-    }
+    // As it was said, so that a closed pipe is known for one.
+    diff.write::<anyhow::Error>(&mut |bytes| Ok(out.bytes(bytes)?))?;
+    Ok(exit::DONE)
 }
 
 /// What the new image is to be, apart from its size and backing file.
@@ -123,7 +95,7 @@ fn new_image(args: &Export) -> Result<Option<NewImage>> {
         ExportFormat::Raw => Format::Raw,
         ExportFormat::RbdDiff => return Ok(None),
     };
-    checked(NewImage::of(format, 0, None)?, &args.options).map(Some)
+    checked(NewImage::of(format, 0, None)?, &args.copying.options).map(Some)
 }
 
 fn checked(new: NewImage, texts: &[String]) -> Result<NewImage> {

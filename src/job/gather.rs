@@ -2,8 +2,8 @@
 //! that one call takes over many clusters. Their order on the disk is that of the source in any case.
 
 use super::mover::Mover;
-use crate::chain::View;
-use crate::error::{Error, Kind, Result};
+use crate::chain::{CopyRun, View};
+use crate::error::Result;
 use crate::image::{ExtentKind, State, Target};
 use crate::plan::{StateRun, StateRuns, drive};
 use crate::units::{Guest, Host, align_down, align_up};
@@ -139,7 +139,10 @@ impl Batch {
             if part.from != From::Zeros {
                 target.map(Guest(part.at), Host(part.host), part.len)?;
             } else if !target.zero(Guest(part.at), part.len)? {
-                self.zeros(state, &part, target, mover)?;
+                // The format cannot say so: they are written out.
+                let run = CopyRun { at: Guest(part.at), len: part.len, zero: false };
+                let one = std::iter::once(Ok(StateRun { run, states: vec![state] }));
+                drive(Box::new(one), target, &mut |state, at, host, len| mover.fill(state, at, host, len))?;
             }
         }
         Ok(())
@@ -158,28 +161,6 @@ impl Batch {
                 part.len += next.len;
             }
             mover.take_over(state, depth, from, part.host, part.len)?;
-        }
-        Ok(())
-    }
-
-    /// Zeros for a format that cannot say so.
-    fn zeros(
-        &self,
-        state: State,
-        part: &Placed,
-        target: &mut dyn Target,
-        mover: &mut Mover<'_>,
-    ) -> Result<()> {
-        let mut done = 0;
-        while done < part.len {
-            let at = Guest(part.at + done);
-            let (host, len) = target.allocate(at, part.len - done)?;
-            if len == 0 {
-                return Err(Error::new(Kind::Internal, "an image gave no room"));
-            }
-            mover.fill(state, at, host, len)?;
-            target.map(at, host, len)?;
-            done += len;
         }
         Ok(())
     }

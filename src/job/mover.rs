@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Progress;
+use super::progress::NAP;
 use crate::chain::{View, ViewExtent};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::image::{ExtentKind, State};
 use crate::plan::Source;
 use crate::storage::{CopyBuffer, File, copy_range};
@@ -16,8 +17,6 @@ const CHUNK: u64 = 4 << 20;
 /// Bytes after which the disk begins to write what was moved, while more is moved: one sync at the end
 /// would have it idle until then.
 const WRITEBACK: u64 = 8 << 20;
-/// Longest sleep between two looks at cancel.
-pub(super) const NAP: Duration = Duration::from_millis(50);
 
 /// Moves data of a source to a file.
 pub(super) struct Mover<'a> {
@@ -59,12 +58,7 @@ impl Mover<'_> {
     ) -> Result<()> {
         let mut done = 0;
         while done < len {
-            while self.progress.paused() && !self.progress.cancelled() {
-                std::thread::sleep(NAP);
-            }
-            if self.progress.cancelled() {
-                return Err(Error::new(Kind::Cancelled, "stopped"));
-            }
+            self.progress.checkpoint()?;
             let n = self.pace.chunk().min(len - done);
             part(self, done, n)?;
             self.unwritten.add(self.file, host + done, n);

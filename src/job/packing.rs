@@ -1,9 +1,9 @@
 //! Moving guest data compressed: read in batches, compressed on all cores, stored in guest order.
 
 use super::Progress;
-use super::mover::{NAP, Pace};
+use super::mover::Pace;
 use crate::chain::View;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::image::{Packer, State, Target};
 use crate::plan::{Source, StateRun, StateRuns};
 use crate::units::Guest;
@@ -51,12 +51,7 @@ impl Packing<'_> {
         target: &mut dyn Target,
         buf: &mut Vec<u8>,
     ) -> Result<()> {
-        while self.progress.paused() && !self.progress.cancelled() {
-            std::thread::sleep(NAP);
-        }
-        if self.progress.cancelled() {
-            return Err(Error::new(Kind::Cancelled, "stopped"));
-        }
+        self.progress.checkpoint()?;
         let unit = target.unit() as usize;
         // The last unit of a disk may reach beyond its end, where everything is zeros.
         buf.clear();

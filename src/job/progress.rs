@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::error::{Error, Kind, Result};
+
+/// Longest sleep between two looks at cancel.
+pub(super) const NAP: Duration = Duration::from_millis(50);
+
 /// What a job is doing right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -164,6 +169,17 @@ impl Progress {
     /// Whether a stop was asked for.
     pub fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// A safe point: waits while the worker is to wait. Fails with [`Kind::Cancelled`] when a stop was asked for.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        while self.paused() && !self.cancelled() {
+            std::thread::sleep(NAP);
+        }
+        match self.cancelled() {
+            true => Err(Error::new(Kind::Cancelled, "stopped")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

@@ -1,19 +1,15 @@
 //! The executor of a stream into a file.
 
-use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use super::Phase;
-use super::mover::NAP;
 use super::run::Run;
 use crate::chain::ViewSpec;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::plan::SnapNames;
-use crate::storage::File;
 use crate::stream::RbdDiff;
 
-/// Bytes gathered for one write.
+/// Bytes gathered for one write, at least.
 const BUFFER: usize = 256 << 10;
 
 impl Run<'_> {
@@ -28,8 +24,6 @@ impl Run<'_> {
         let view = self.opener().open_view(of)?;
         let since = since.map(|since| self.opener().open_view(since)).transpose()?;
         let partial = self.begin(file, &of.path)?;
-        let mut out =
-            BufWriter::with_capacity(BUFFER, Behind { file: partial.file().clone(), at: 0, failed: None });
         let (progress, pace) = (self.progress, &mut self.pace);
         let diff = RbdDiff {
             view: &view,
@@ -37,51 +31,25 @@ impl Run<'_> {
             from_snap: names.from.as_deref(),
             to_snap: names.to.as_deref(),
         };
-        let done = diff.write(&mut out, &mut |bytes| {
-            progress.advance(bytes);
-            pace.moved(bytes, progress);
-            while progress.paused() && !progress.cancelled() {
-                std::thread::sleep(NAP);
+        let (mut gathered, mut written) = (Vec::new(), 0);
+        diff.write::<Error>(&mut |bytes| {
+            progress.checkpoint()?;
+            gathered.extend_from_slice(bytes);
+            if gathered.len() >= BUFFER {
+                partial.file().write_at(written, &gathered)?;
+                written += gathered.len() as u64;
+                gathered.clear();
             }
-            match progress.cancelled() {
-                true => Err(Error::new(Kind::Cancelled, "stopped")),
-                false => Ok(()),
-            }
-        });
-        let behind = out.get_mut();
-        let (written, failed) = (behind.at, behind.failed.take());
-        // What the file said is more than an io::Error can carry.
-        failed.map_or(done, Err)?;
+            progress.advance(bytes.len() as u64);
+            pace.moved(bytes.len() as u64, progress);
+            Ok(())
+        })?;
+        partial.file().write_at(written, &gathered)?;
+        written += gathered.len() as u64;
         self.progress.enter(Phase::Syncing);
         partial.file().sync()?;
         self.report.written_bytes += written;
         self.made.push(partial);
-        Ok(())
-    }
-}
-
-/// Writes to a file, one part behind the other.
-struct Behind {
-    file: Arc<dyn File>,
-    at: u64,
-    failed: Option<Error>,
-}
-
-impl Write for Behind {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.file.write_at(self.at, bytes) {
-            Ok(()) => {
-                self.at += bytes.len() as u64;
-                Ok(bytes.len())
-            }
-            Err(e) => {
-                self.failed = Some(e);
-                Err(io::Error::other("see what the file said"))
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

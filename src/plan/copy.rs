@@ -52,6 +52,11 @@ impl Copy {
             zero_bytes: 0,
         }
     }
+
+    /// A copy of a view into an image that the plan makes.
+    pub(super) fn into_new(from: ViewSpec, into: &Path, format: Format, ranges: Ranges) -> Self {
+        Self { mode: CopyMode::New, from, ..Self::fill(into, format, States::Active, ranges) }
+    }
 }
 
 /// Which guest ranges a copy is about. A rule, not a list: it is worked out from metadata when

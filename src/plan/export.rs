@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
-use super::{Copy, CopyMode, Flow, HazardKind, HazardSeverity, Plan, Ranges, States};
+use super::{Copy, Flow, HazardKind, HazardSeverity, Plan, Ranges};
 use crate::chain::{Chain, Gate, Opener, StateSpec, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, reference};
@@ -38,6 +38,26 @@ pub struct Since {
     pub format: Option<Format>,
 }
 
+impl Since {
+    /// Opens the image that is to hold `older`, and says what is taken on trust about it.
+    pub(super) fn open(&self, draft: &mut Draft<'_>, older: &View) -> Result<Chain> {
+        let held = Opener { format: self.format, ..draft.opener() }.open(&self.older)?;
+        draft.layers_of(&held.view(State::Active))?;
+        compare_sizes(draft, self, older, &held);
+        let (top, looks) = (&held.top().path, held.top().image.format());
+        if looks == Format::Raw && self.format.is_none() && !draft.before.records_format_of(top) {
+            let what = format!("the format of {} is recorded nowhere; it looks raw", Shown::path(top));
+            draft.hazard(HazardKind::BackingFormat, what);
+        }
+        Ok(held)
+    }
+}
+
+/// What `of` is and `older` is not. Content decides where the two are no relation, or when it is wanted.
+pub(super) fn delta(of: &View, older: &View, since: ViewSpec, by_content: bool) -> Ranges {
+    Ranges::Delta { since, by_content: by_content || !of.is_related(older) }
+}
+
 /// Plans the export of `view` (on an absolute path in `forest`) into the file `out` (absolute, not existing).
 ///
 /// Fails with [`Kind::NotFound`] when there is no such view, with [`Kind::Usage`] when a name is taken, for
@@ -53,31 +73,20 @@ pub fn export(
     let opener = draft.opener();
     let (of, spec) = by_id(&opener, view)?;
     draft.layers_of(&of)?;
-    let (mut title, mut below) = (format!("export {} to {}", spec_name(view), Shown::path(out)), None);
+    let (mut title, mut below) = (format!("export {} to {}", view.name(), Shown::path(out)), None);
     let mut ranges = Ranges::All;
     if let Some(since) = &options.delta {
         let (older, wanted) = by_id(&opener, &since.view)?;
         draft.layers_of(&older)?;
-        let held = Opener { format: since.format, ..opener.clone() }.open(&since.older)?;
-        draft.layers_of(&held.view(State::Active))?;
-        compare_sizes(&mut draft, since, &older, &held);
-        let (top, looks) = (&held.top().path, held.top().image.format());
-        if looks == Format::Raw && since.format.is_none() && !forest.records_format_of(top) {
-            let name = Shown::path(top).into_string();
-            draft.hazard(
-                HazardKind::BackingFormat,
-                format!("the format of {name} is recorded nowhere; it looks raw"),
-            );
-        }
+        let held = since.open(&mut draft, &older)?;
         below = Some(recorded(out, &held.top().path, held.top().image.format()));
         title = format!(
             "export what {} is and {} is not to {}",
-            spec_name(view),
-            spec_name(&since.view),
+            view.name(),
+            since.view.name(),
             Shown::path(out)
         );
-        let by_content = options.by_content || !of.is_related(&older);
-        ranges = Ranges::Delta { since: wanted, by_content };
+        ranges = delta(&of, &older, wanted, options.by_content);
     }
     let lines = lines(&of, view, out, options);
     let new = options.new.clone().with(of.size(), below)?;
@@ -107,18 +116,8 @@ impl One<'_> {
         }
         draft.create(self.out, self.new, &self.spec.path)?;
         draft.flow(Flow { from: self.spec.path.clone(), into: self.out.to_path_buf(), label: "export data" });
-        draft.copy_always(Copy {
-            mode: CopyMode::New,
-            from: self.spec,
-            into: self.out.to_path_buf(),
-            format,
-            states: States::Active,
-            ranges: self.ranges,
-            resize_to: None,
-            compress: self.compress,
-            data_bytes: 0,
-            zero_bytes: 0,
-        })?;
+        let copy = Copy::into_new(self.spec, self.out, format, self.ranges);
+        draft.copy_always(Copy { compress: self.compress, ..copy })?;
         draft.verify_image(self.out, format);
         Ok(())
     }
@@ -126,9 +125,8 @@ impl One<'_> {
 
 /// Adds the export of the machine state that was saved with the snapshot `view`.
 fn vm_state(draft: &mut Draft<'_>, opener: &Opener, view: &ViewSpec, to: &Path) -> Result<()> {
-    let none = || {
-        Error::new(Kind::Usage, format!("no machine state was saved with {}", spec_name(view))).at(&view.path)
-    };
+    let none =
+        || Error::new(Kind::Usage, format!("no machine state was saved with {}", view.name())).at(&view.path);
     let (of, spec) = by_id(opener, view)?;
     let StateSpec::Id(id) = spec.state else { return Err(none()) };
     let spec = ViewSpec { state: StateSpec::VmState(id), ..spec };
@@ -161,7 +159,7 @@ pub(super) fn by_id(opener: &Opener, spec: &ViewSpec) -> Result<(View, ViewSpec)
     };
     let spec = ViewSpec { path: top.path.clone(), state, format: Some(top.image.format()) };
     // Two of one id cannot be told apart later.
-    opener.open_view(&spec)?;
+    Chain::from_layers(view.layers().to_vec()).find_state(&spec.state)?;
     Ok((view, spec))
 }
 
@@ -171,12 +169,12 @@ pub(super) fn recorded(out: &Path, older: &Path, format: Format) -> BackingRef {
 }
 
 /// The image that the delta goes on has to show what the older view shows. Only its size is looked at.
-pub(super) fn compare_sizes(draft: &mut Draft<'_>, since: &Since, older: &View, held: &Chain) {
+fn compare_sizes(draft: &mut Draft<'_>, since: &Since, older: &View, held: &Chain) {
     let top = held.top();
     if top.path == older.layers()[0].path && older.state() == State::Active {
         return;
     }
-    let (name, of) = (Shown::path(&since.older).into_string(), spec_name(&since.view));
+    let (name, of) = (Shown::path(&since.older).into_string(), since.view.name());
     let (has, wants) = (top.image.virtual_size(State::Active), older.size());
     if has == wants {
         let what = format!(
@@ -192,10 +190,6 @@ pub(super) fn compare_sizes(draft: &mut Draft<'_>, since: &Since, older: &View, 
 
 fn bytes(n: u64) -> String {
     format!("{} ({n} bytes)", human_size(n))
-}
-
-fn spec_name(view: &ViewSpec) -> String {
-    view.name()
 }
 
 /// The nearest to it in qemu-img's terms. It takes a snapshot for as long as its image is now.

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::draft::Draft;
+use super::export::delta;
 use super::file_names::FileNames;
 use super::linear::{ChainOptions, links};
-use super::{Copy, CopyMode, Flow, Plan, Ranges, SnapshotChange, States, Step};
+use super::{Copy, Flow, Plan, Ranges, SnapshotChange, Step};
 use crate::chain::{Gate, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Forest;
@@ -42,26 +43,14 @@ pub fn import(
             }
             Some((older, since)) => {
                 // What the image shows now becomes a snapshot before it shows the next view.
-                Ranges::Delta {
-                    since: since.clone(),
-                    by_content: how.by_content || !link.view.is_related(older),
-                }
+                delta(&link.view, older, since.clone(), how.by_content)
             }
         };
-        let resize_to = before.as_ref().map(|(older, _)| older.size()).filter(|old| *old != link.view.size());
+        let size = link.view.size();
+        let resize_to = before.as_ref().filter(|(older, _)| older.size() != size).map(|_| size);
         draft.flow(Flow { from: spec.path.clone(), into: out.to_path_buf(), label: "import data" });
-        draft.copy_always(Copy {
-            mode: CopyMode::New,
-            from: spec.clone(),
-            into: out.to_path_buf(),
-            format: Format::Qcow2,
-            states: States::Active,
-            ranges,
-            resize_to: resize_to.map(|_| link.view.size()),
-            compress: how.compress,
-            data_bytes: 0,
-            zero_bytes: 0,
-        })?;
+        let copy = Copy::into_new(spec.clone(), out, Format::Qcow2, ranges);
+        draft.copy_always(Copy { resize_to, compress: how.compress, ..copy })?;
         if !link.is_last(&chain) {
             let change = SnapshotChange::Create { name: names.bare(&link.stem()) };
             draft.step_that_only_counts(Step::Snapshot { image: out.to_path_buf(), change })?;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::export::{One, Since, by_id, compare_sizes, memory, recorded};
+use super::export::{One, Since, by_id, delta, memory, recorded};
 use super::file_names::FileNames;
 use super::{Plan, Ranges};
-use crate::chain::{Chain, Gate, Layer, Opener, StateSpec, View, ViewSpec};
+use crate::chain::{Chain, Gate, Layer, StateSpec, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Forest;
 use crate::image::{Format, NewImage, Snapshot, State};
@@ -67,10 +67,7 @@ pub fn export_chain(
         let backing = before.as_ref().map(|before| recorded(&file, &before.file, before.format));
         let ranges = match &before {
             None => Ranges::All,
-            Some(before) => Ranges::Delta {
-                since: before.spec.clone(),
-                by_content: how.by_content || !link.view.is_related(&before.view),
-            },
+            Some(before) => delta(&link.view, &before.view, before.spec.clone(), how.by_content),
         };
         let (format, new) = (new.format(), new.clone().with(link.view.size(), backing)?);
         let mut entry = entry(&link, &file, &new);
@@ -104,9 +101,7 @@ struct Before {
 fn older(draft: &mut Draft<'_>, since: &Since, links: &mut Vec<Link<'_>>) -> Result<Before> {
     let opener = draft.opener();
     let (view, spec) = by_id(&opener, &since.view)?;
-    let held = Opener { format: since.format, ..opener }.open(&since.older)?;
-    draft.layers_of(&held.view(State::Active))?;
-    compare_sizes(draft, since, &view, &held);
+    let held = since.open(draft, &view)?;
     let same = |link: &Link<'_>| {
         let of = |view: &View| (view.layers()[0].image.file().id(), view.state());
         of(&link.view) == of(&view)

@@ -1,8 +1,6 @@
 //! The stream of `rbd export-diff`, version 1 ("RBD Incremental Backup" in Ceph's developer documents): a
 //! header, then records of one letter each; numbers are little endian.
 
-use std::io::Write;
-
 use crate::chain::{Content, View};
 use crate::error::{Error, Kind, Result};
 use crate::units::Guest;
@@ -67,32 +65,33 @@ impl RbdDiff<'_> {
         Ok(len)
     }
 
-    /// Writes the stream. `seen` is told of guest bytes that were written; when it fails, that is the end.
+    /// Gives the stream to `put`, part by part; when that fails, that is the end.
     ///
     /// Fails with [`Kind::Usage`] when a snapshot name is longer than a stream can say, with [`Kind::Changed`]
     /// when a snapshot was deleted while it was read.
-    pub fn write(&self, out: &mut dyn Write, seen: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
-        let failed = |e| Error::io("cannot write the stream", e);
-        out.write_all(&self.beginning()?).map_err(failed)?;
+    pub fn write<E: From<Error>>(
+        &self,
+        put: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        put(&self.beginning()?)?;
         let mut buf = vec![0; CHUNK];
         for record in self.records() {
             let Record { at, len, zero } = record?;
             let mut head = vec![if zero { b'z' } else { b'w' }];
             head.extend(at.0.to_le_bytes());
             head.extend(len.to_le_bytes());
-            out.write_all(&head).map_err(failed)?;
+            put(&head)?;
             let mut done = 0;
             while !zero && done < len {
                 let part = &mut buf[..(len - done).min(CHUNK as u64) as usize];
                 self.view.read_at(Guest(at.0 + done), part)?;
-                out.write_all(part).map_err(failed)?;
+                put(part)?;
                 done += part.len() as u64;
-                seen(part.len() as u64)?;
             }
         }
         self.view.still_there()?;
         self.since.map_or(Ok(()), View::still_there)?;
-        out.write_all(b"e").and_then(|()| out.flush()).map_err(failed)
+        put(b"e")
     }
 
     /// All that comes before the ranges.
