@@ -15,13 +15,14 @@
 //! | `packing` | the same, compressed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
-//! | `steps`, `names`, `streams` | one executor per step |
+//! | `steps`, `convert`, `names`, `streams` | one executor per step |
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
 //! | `trash` | what is noted of a file there; bringing it back, emptying it |
 //! | `recover`, `undo` | finishing it, or undoing it |
 
+mod convert;
 mod files;
 mod gather;
 mod giving;

@@ -30,8 +30,8 @@ pub(super) fn new(
     Files::are_as_planned(&**disk, &task.files)?;
     let mut run = Run::new(task, progress, disk.clone(), files, gate, options);
     if !task.is_one_switch() {
-        let (marks, links) = (marks::to_set(task, &run.files)?, marks::links(task, &run.files)?);
-        run.keep(Journal::begin(disk, task.clone(), marks, links)?);
+        let before = marks::before(task, &run.files)?;
+        run.keep(Journal::begin(disk, task.clone(), before)?);
     }
     finish(run)
 }
@@ -134,7 +134,9 @@ impl<'a> Run<'a> {
             }
             self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
             // What is copied into free space changes nothing yet.
-            if step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_))) {
+            let changes_view =
+                step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_)));
+            if changes_view || self.task.ends_roll_back(index) {
                 self.no_way_back(index)?;
             }
             self.giving.wait(&step.writes())?;

@@ -26,6 +26,8 @@ impl Run<'_> {
             }
             Step::Empty { image, format, reverts } => self.empty(image, *format, *reverts),
             Step::Compact { image, format } => self.compact(image, *format),
+            Step::Convert { image, from, to, .. } => self.convert(image, from, to, index),
+            Step::Fence { image, of } => self.fence(image, *of),
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
@@ -48,7 +50,7 @@ impl Run<'_> {
         Opener { gate: self.gate.clone(), force_share: true, disk: self.disk.clone(), ..Opener::default() }
     }
 
-    fn wrote(&mut self, written: Written) {
+    pub(super) fn wrote(&mut self, written: Written) {
         self.report.written_bytes += written.data_bytes + written.meta_bytes;
         self.report.freed_bytes += written.freed_bytes;
     }
@@ -124,7 +126,7 @@ impl Run<'_> {
         }
         let file = self.files.get(image)?.image;
         let backing = reference(backing, format);
-        self.report.written_bytes += image::relink(&*file, of, backing.as_ref()).at(image)?;
+        self.report.written_bytes += image::relink(&*file, of, backing.as_ref(), false).at(image)?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 mod access;
 mod copy;
 mod disk;
+mod layered;
 mod locks;
 mod mem;
 mod names;
@@ -31,6 +32,7 @@ use std::path::Path;
 pub use access::{adopt, owner_only};
 pub use copy::{CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
 pub use disk::{Disk, HostDisk};
+pub use layered::Layered;
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
 pub use names::{link, rename, unlink};

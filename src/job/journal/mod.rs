@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub(super) use log::Log;
 pub(super) use place::{is_device, of_devices};
-pub(super) use record::{Done, Mark, Now, Opening, Was, is_name};
+pub(super) use record::{At, Before, Done, Mark, Now, Opening, Was, is_name};
 
 use self::record::{Pointer, Record, records};
 use super::task::Task;
@@ -38,13 +38,13 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins one for `task`, whose `marks` and `links` are given: durable on return.
-    pub(super) fn begin(disk: &Arc<dyn Disk>, task: Task, marks: Vec<Mark>, links: Vec<Was>) -> Result<Self> {
+    /// Begins one for `task`, with what was `before`: durable on return.
+    pub(super) fn begin(disk: &Arc<dyn Disk>, task: Task, before: Before) -> Result<Self> {
         let places = place::places(&task)?;
         let mut names = places.iter().map(|folder| folder.join(place::name(&task)));
         let path = names.next().ok_or_else(|| Error::new(Kind::Internal, "a job without files"))?;
         let pointers: Vec<_> = names.map(Pointer).collect();
-        let opening = Opening::new(task, marks, links, pointers);
+        let opening = Opening::new(task, before, pointers);
         let file = disk.create(&path, true)?;
         let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
         let log = Log::new(opening.clone());
@@ -98,6 +98,11 @@ impl Journal {
 
     pub(super) fn marked(&mut self, now: Vec<Now>) -> Result<()> {
         self.write(Record::Marked(now))
+    }
+
+    /// Remembers how a file is to begin.
+    pub(super) fn will_start(&mut self, at: At) -> Result<()> {
+        self.write(Record::Start(at))
     }
 
     pub(super) fn begun(&mut self, step: usize) -> Result<()> {
