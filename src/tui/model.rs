@@ -7,10 +7,14 @@ use tui_input::Input;
 
 use super::Options;
 use super::figure::Figure;
+use super::form::Form;
 use super::jobs::JobEntry;
 use super::keymap::Context;
 use super::pane::Pane;
 use super::plan_screen::{Field, PlanScreen};
+use super::remap::Keymap;
+use super::request::{Beside, Subject};
+use super::rows::RowId;
 use super::theme::Glyphs;
 use crate::chain::Gate;
 use crate::forest::{Forest, Node};
@@ -52,13 +56,15 @@ impl Tab {
 #[derive(Debug)]
 pub(super) enum Overlay {
     Help(HelpState),
+    Palette(HelpState),
+    Form(Box<Form>),
     Plan(Box<PlanScreen>),
     Filter(Input),
     Quit,
     Stop,
 }
 
-/// The help's search and selection.
+/// Search and selection of the help, or of the palette.
 #[derive(Debug, Default)]
 pub(super) struct HelpState {
     pub(super) search: Input,
@@ -83,7 +89,10 @@ pub(super) struct Model {
     pub(super) color: bool,
     pub(super) banner: Option<String>,
     pub(super) glyphs: Glyphs,
+    pub(super) keymap: Arc<Keymap>,
     pub(super) forest: Option<Arc<Forest>>,
+    /// Jobs that were cut off, and what is in the trash.
+    pub(super) beside: Beside,
     pub(super) scanning: bool,
     pub(super) scan_error: Option<String>,
     pub(super) pane: Pane,
@@ -112,7 +121,9 @@ impl Model {
             color: options.color,
             banner: options.banner.clone(),
             glyphs: Glyphs::new(options.ascii),
+            keymap: options.keymap.clone(),
             forest: None,
+            beside: Beside::default(),
             scanning: false,
             scan_error: None,
             pane: Pane::default(),
@@ -135,6 +146,8 @@ impl Model {
     pub(super) fn contexts(&self) -> Vec<Context> {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Palette(_)) => vec![Context::Palette],
+            Some(Overlay::Form(_)) => vec![Context::Form],
             Some(Overlay::Plan(screen)) if screen.field == Field::Name => vec![Context::Consent],
             Some(Overlay::Plan(_)) => vec![Context::Plan],
             Some(Overlay::Filter(_)) => vec![Context::Filter],
@@ -152,7 +165,7 @@ impl Model {
         }
     }
 
-    fn main_contexts(&self) -> Vec<Context> {
+    pub(super) fn main_contexts(&self) -> Vec<Context> {
         let own = match self.focus {
             Focus::Forest => Context::Forest,
             Focus::Detail => Context::Detail,
@@ -164,6 +177,16 @@ impl Model {
     /// The image of the selected row.
     pub(super) fn selected_node(&self) -> Option<&Node> {
         self.forest.as_ref()?.get(self.pane.selected()?.image())
+    }
+
+    /// What an operation on the selected row is about.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        let node = self.selected_node()?;
+        let snapshot = match self.pane.selected()? {
+            RowId::Image(_) => None,
+            RowId::Snapshot(_, i) => node.snapshots.get(i as usize).map(|s| (s.id.clone(), s.name.clone())),
+        };
+        Some(Subject { image: node.path.clone(), snapshot })
     }
 
     /// The job that runs now.
