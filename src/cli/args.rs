@@ -350,6 +350,7 @@ impl Cli {
             Command::Delete(args) => &mut args.how.allow,
             Command::Revert(args) => &mut args.how.allow,
             Command::Compact(args) => &mut args.how.allow,
+            Command::Convert(args) => &mut args.how.allow,
             Command::Export(args) => &mut args.how.allow,
             Command::Import(args) => &mut args.how.allow,
             Command::Snapshot(args) => match &mut args.action {

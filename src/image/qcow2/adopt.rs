@@ -198,7 +198,7 @@ impl ConversionTarget for Adopter {
             MappingKind::Data => {
                 self.mark(mapping.host.0 >> bits, count)?;
                 for i in 0..count {
-                    self.set(first + i, (mapping.host.0 + (i << bits) | COPIED, ALL_ALLOCATED))?;
+                    self.set(first + i, ((mapping.host.0 + (i << bits)) | COPIED, ALL_ALLOCATED))?;
                 }
             }
             MappingKind::Zero if self.backed && self.header.version < 3 => {

@@ -117,9 +117,10 @@ pub(super) struct Header {
 impl Header {
     /// Reads and checks the header at the start of `file`.
     pub(super) fn read(file: &dyn File) -> Result<Self> {
-        match Self::read_behind_fence(file)? {
-            (header, _, false) => Ok(header),
-            _ => Err(Error::fenced()),
+        match super::is_fenced(file)? {
+            // What lies behind it may make no sense.
+            true => Err(Error::fenced()),
+            false => Ok(Self::read_behind_fence(file)?.0),
         }
     }
 

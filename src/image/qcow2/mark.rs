@@ -4,9 +4,9 @@
 //!
 //! And its fence: a feature that nobody knows, so that nobody opens the image, not even for reading.
 
-use super::header::{AUTOCLEAR_JOB, Header, fenced};
+use super::header::{AUTOCLEAR_JOB, Header, SECTOR, fenced};
 use crate::error::Result;
-use crate::storage::File;
+use crate::storage::{File, read_exact_or_zero};
 
 /// Sets or clears the mark; `false` when the image has no place for one. Durable on return.
 pub fn mark(file: &dyn File, on: bool) -> Result<bool> {
@@ -28,11 +28,13 @@ pub fn marked(file: &dyn File) -> Result<Option<bool>> {
     Ok((header.version >= 3).then_some(header.autoclear & AUTOCLEAR_JOB != 0))
 }
 
-/// Puts the fence up or down. Durable on return.
+/// Puts the fence up or down, whatever else the header says by now. Durable on return.
 pub fn fence(file: &dyn File, up: bool) -> Result<()> {
-    let (_, sector, was) = Header::read_behind_fence(file)?;
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+    let (fenced, was) = fenced(&sector, up);
     if was != up {
-        file.write_at(0, &fenced(&sector, up).0)?;
+        file.write_at(0, &fenced)?;
         file.sync()?;
     }
     Ok(())
@@ -40,5 +42,7 @@ pub fn fence(file: &dyn File, up: bool) -> Result<()> {
 
 /// Whether the fence is up.
 pub fn is_fenced(file: &dyn File) -> Result<bool> {
-    Ok(Header::read_behind_fence(file)?.2)
+    let mut sector = [0; SECTOR];
+    read_exact_or_zero(file, 0, &mut sector)?;
+    Ok(fenced(&sector, false).1)
 }
