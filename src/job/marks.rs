@@ -12,7 +12,12 @@ use crate::storage::Disk;
 
 /// What undoing `task` will take.
 pub(super) fn before(task: &Task, files: &Files) -> Result<Before> {
-    Ok(Before { marks: to_set(task, files)?, links: links(task, files)?, starts: starts(task, files)? })
+    Ok(Before {
+        marks: to_set(task, files)?,
+        links: links(task, files)?,
+        starts: starts(task, files)?,
+        ..Before::default()
+    })
 }
 
 /// How the files begin that `task` converts.

@@ -48,13 +48,17 @@ pub(crate) fn fingerprints(dir: &Path) -> BTreeMap<String, u64> {
     fingerprints_where(dir, &BTreeMap::new(), |_| false)
 }
 
-/// The same without the images that `refused` says nobody may open; raw ones as far as `sizes` says.
+/// The same without the images that `refused` says nobody may open; raw ones, of which those in `sizes` are
+/// looked for by name, only as far as that says.
 pub(crate) fn fingerprints_where(
     dir: &Path,
     sizes: &BTreeMap<PathBuf, u64>,
     refused: impl Fn(&Path) -> bool,
 ) -> BTreeMap<String, u64> {
-    let forest = scanned(dir);
+    let named = sizes.keys().filter(|path| path.exists()).cloned();
+    let paths: Vec<_> = std::iter::once(dir.to_path_buf()).chain(named).collect();
+    let options = ScanOptions { gate: Gate::for_paths([dir]), ..ScanOptions::default() };
+    let forest = scan(&paths, &options).unwrap();
     let mut out = BTreeMap::new();
     for (i, node) in forest.nodes.iter().enumerate() {
         let id = cowherd::forest::NodeId(i as u32);

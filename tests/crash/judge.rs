@@ -71,7 +71,7 @@ pub(crate) fn options() -> Options {
 impl<'a> Run<'a> {
     fn new(dir: &'a Path, mut plan: Plan, what: String) -> Self {
         let before = fingerprints(dir);
-        let sizes = scanned(dir).nodes.iter().map(|node| (node.path.clone(), node.virtual_size)).collect();
+        let sizes = sizes(dir);
         let named = plan.views_changed.clone();
         let in_place = plan.hazards.iter().any(|h| h.kind == HazardKind::InPlace);
         for file in &mut plan.files {
@@ -114,8 +114,8 @@ impl<'a> Run<'a> {
     /// Gives how many states of a recovery that was cut off were judged as well.
     fn judge(&self, world: &World, what: &str, number: usize, random: &mut Random) -> usize {
         let once = world.set_up(self.dir);
-        let bare = self.unrecovered();
-        self.assert_kept_or_refused(&bare, &format!("{what}, unrecovered"));
+        let bare = unrecovered(self.dir, &self.before, &self.sizes);
+        self.assert_kept(&bare, &format!("{what}, unrecovered"));
         for name in self.named.iter().filter(|name| !self.in_place.contains(name)) {
             // What goes away with its file need not be right until then.
             let Some(after) = self.after.get(name) else { continue };
@@ -139,25 +139,6 @@ impl<'a> Run<'a> {
             second += self.roll_back(world, what, random);
         }
         second
-    }
-
-    /// What there is to read before recovery. Behind a fence there is nothing; and a raw image that is about to
-    /// become another one is longer than it was, for want of another place for tables.
-    fn unrecovered(&self) -> Views {
-        fingerprints_where(self.dir, &self.sizes, is_fenced)
-    }
-
-    fn assert_kept_or_refused(&self, now: &Views, what: &str) {
-        let (mut now, refused) = (now.clone(), refused(self.dir));
-        for (view, old) in &self.before {
-            if refused
-                .iter()
-                .any(|path| path.as_path() == Path::new(view.split('@').next().unwrap_or_default()))
-            {
-                now.entry(view.clone()).or_insert(*old);
-            }
-        }
-        self.assert_kept(&now, what);
     }
 
     fn assert_kept(&self, now: &Views, what: &str) {
@@ -216,14 +197,13 @@ impl<'a> Run<'a> {
             return 0;
         }
         let (outcomes, story) = self.recover(&once, Recovery::RollBack, what);
-        let now = fingerprints(self.dir);
-        self.assert_kept(&now, &format!("{what}, rolled back"));
+        self.assert_kept(&unrecovered(self.dir, &self.before, &self.sizes), &format!("{what}, rolled back"));
         if !outcomes.iter().all(Result::is_ok) {
             self.recover(&once, Recovery::Finish, what);
             self.assert_recovered(world, what);
             return 0;
         }
-        assert_eq!(now, self.before, "{what}, rolled back");
+        assert_eq!(fingerprints(self.dir), self.before, "{what}, rolled back");
         usize::from(self.cut_again(&story, &format!("{what}, and while it is rolled back"), random))
     }
 
@@ -236,7 +216,7 @@ impl<'a> Run<'a> {
         if is_new {
             let what = format!("{what} after {cut}");
             let once = again.set_up(self.dir);
-            self.assert_kept_or_refused(&self.unrecovered(), &what);
+            self.assert_kept(&unrecovered(self.dir, &self.before, &self.sizes), &what);
             self.recover(&once, Recovery::Finish, &what);
             self.assert_recovered(again, &what);
         }
@@ -258,6 +238,26 @@ pub(crate) fn assert_kept(dir: &Path, before: &Views, named: &[String], now: &Vi
         let bad = report.findings.iter().find(|f| f.severity == Severity::Corruption);
         assert!(bad.is_none(), "{what}: {}: {bad:?}", node.path.display());
     }
+}
+
+/// Bytes of each disk.
+pub(crate) fn sizes(dir: &Path) -> BTreeMap<PathBuf, u64> {
+    scanned(dir).nodes.iter().map(|node| (node.path.clone(), node.virtual_size)).collect()
+}
+
+/// What there is to read before recovery. Behind a fence there is nothing, which is as right as what was there
+/// `before`; and a raw image that is about to become another one is longer than it was, for want of another
+/// place for tables.
+pub(crate) fn unrecovered(dir: &Path, before: &Views, sizes: &BTreeMap<PathBuf, u64>) -> Views {
+    let mut now = fingerprints_where(dir, sizes, is_fenced);
+    let refused = refused(dir);
+    for (view, old) in before {
+        let path = Path::new(view.split('@').next().unwrap_or_default());
+        if refused.iter().any(|refused| refused == path) {
+            now.entry(view.clone()).or_insert(*old);
+        }
+    }
+    now
 }
 
 /// Whether nobody may open the image.

@@ -51,7 +51,9 @@ impl Drop for Trial {
 impl Trial {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..8).for_each(|_| drop(random.next()));
+        for _ in 0..8 {
+            random.next();
+        }
         Self { lab: Lab::new(), random, seed, said: String::new() }
     }
 

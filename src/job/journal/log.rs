@@ -58,7 +58,8 @@ impl Log {
             Record::Begun(step) => {
                 self.begun.insert(step);
             }
-            Record::Start(At { path, start }) => {
+            Record::Start(at) => {
+                let At { path, start } = *at;
                 self.starts.insert(path, start);
             }
             Record::Done(Done { step, now, moved }) => {

@@ -16,10 +16,9 @@ use std::sync::Arc;
 
 pub(super) use log::Log;
 pub(super) use place::{is_device, of_devices};
-pub(super) use record::{At, Before, Done, Mark, Now, Opening, Was, is_name};
+pub(super) use record::{At, Before, Done, Mark, Now, Opening, Remembered, Was, is_name};
 
 use self::record::{Pointer, Record, records};
-use super::task::Task;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Access, Disk, File, Lock, RealFile, read_exact_or_zero, unlink};
 
@@ -38,13 +37,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins one for `task`, with what was `before`: durable on return.
-    pub(super) fn begin(disk: &Arc<dyn Disk>, task: Task, before: Before) -> Result<Self> {
-        let places = place::places(&task)?;
-        let mut names = places.iter().map(|folder| folder.join(place::name(&task)));
+    /// Begins one: durable on return. It finds the places of the others that lead to it.
+    pub(super) fn begin(disk: &Arc<dyn Disk>, mut opening: Opening) -> Result<Self> {
+        let (places, name) = (place::places(&opening.task)?, place::name(&opening.task));
+        let mut names = places.iter().map(|folder| folder.join(&name));
         let path = names.next().ok_or_else(|| Error::new(Kind::Internal, "a job without files"))?;
-        let pointers: Vec<_> = names.map(Pointer).collect();
-        let opening = Opening::new(task, before, pointers);
+        opening.pointers = names.map(Pointer).collect();
         let file = disk.create(&path, true)?;
         let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
         let log = Log::new(opening.clone());
@@ -102,7 +100,7 @@ impl Journal {
 
     /// Remembers how a file is to begin.
     pub(super) fn will_start(&mut self, at: At) -> Result<()> {
-        self.write(Record::Start(at))
+        self.write(Record::Start(Box::new(at)))
     }
 
     pub(super) fn begun(&mut self, step: usize) -> Result<()> {

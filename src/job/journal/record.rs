@@ -7,6 +7,7 @@ use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
 use super::super::task::Task;
+use crate::chain::{Fingerprint, ViewSpec};
 use crate::error::{Error, Result};
 use crate::image::convert::Start;
 use crate::image::{BackingRef, Format};
@@ -29,7 +30,7 @@ pub(in crate::job) enum Record {
     /// A step is about to change the view that the plan names.
     Begun(usize),
     /// How a file is to begin once a step is done, when nothing else says so.
-    Start(At),
+    Start(Box<At>),
     /// A step is done.
     Done(Done),
     /// From here on it is undone.
@@ -44,6 +45,7 @@ pub(in crate::job) struct Before {
     pub(in crate::job) marks: Vec<Mark>,
     pub(in crate::job) links: Vec<Was>,
     pub(in crate::job) starts: Vec<At>,
+    pub(in crate::job) remembered: Vec<Remembered>,
 }
 
 /// What is to be done, and what undoing it takes.
@@ -60,6 +62,9 @@ pub(in crate::job) struct Opening {
     pub(in crate::job) starts: Vec<At>,
     /// Journals elsewhere that lead here.
     pub(in crate::job) pointers: Vec<Pointer>,
+    /// What views read that must read the same afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::job) remembered: Vec<Remembered>,
 }
 
 /// How a file begins.
@@ -71,9 +76,9 @@ pub(in crate::job) struct At {
 }
 
 impl Opening {
-    pub(super) fn new(task: Task, before: Before, pointers: Vec<Pointer>) -> Self {
-        let Before { marks, links, starts } = before;
-        Self { version: VERSION, task, marks, links, starts, pointers }
+    pub(in crate::job) fn new(task: Task, before: Before) -> Self {
+        let Before { marks, links, starts, remembered } = before;
+        Self { version: VERSION, task, marks, links, starts, pointers: Vec::new(), remembered }
     }
 }
 
@@ -92,6 +97,13 @@ pub(in crate::job) struct Was {
     #[serde(with = "wire::path")]
     pub(in crate::job) path: PathBuf,
     pub(in crate::job) backing: Option<BackingRef>,
+}
+
+/// What a view read before the first step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::job) struct Remembered {
+    pub(in crate::job) view: ViewSpec,
+    pub(in crate::job) fingerprint: Fingerprint,
 }
 
 /// A file after a step; no stamp when it is gone.
