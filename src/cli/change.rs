@@ -62,7 +62,7 @@ pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::R
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
     match args.json {
         true => out.json(&plan_json::of(plan))?,
-        false => out.lines(plan_text::lines(plan, out.ascii, out.color))?,
+        false => out.lines(plan_text::lines(plan, out.ascii, out.color, out.columns()))?,
     }
     Ok(())
 }

@@ -27,7 +27,8 @@ pub(super) fn interface(
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here[..] } else { paths };
     let gate = opening::gate(paths, allow);
-    let options = tui::Options { read_only, ascii: out.ascii, color: out.color, gate, banner };
+    let options =
+        tui::Options { read_only, ascii: out.ascii, color: out.color, gate, banner, ..Default::default() };
     tui::run(paths.to_vec(), options)?;
     Ok(exit::DONE)
 }

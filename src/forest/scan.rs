@@ -98,7 +98,7 @@ fn is_regular(entry: &DirEntry) -> bool {
 }
 
 /// The trash, and files that a job of ours has not finished: no part of the forest.
-fn is_ours(name: &OsStr) -> bool {
+pub(super) fn is_ours(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.starts_with(b".cowherd-")
         || name.starts_with(b".") && (name.ends_with(b".cowherd-partial") || name.ends_with(b".journal"))

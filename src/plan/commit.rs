@@ -211,6 +211,7 @@ impl Commit<'_> {
         draft.file(&node.path, fills)?;
         if fills {
             draft.sound(&node.path, format);
+            draft.flow(Flow { from: self.base.clone(), into: node.path.clone(), label: "protect" });
         }
         Ok(fills)
     }
@@ -228,7 +229,9 @@ impl Commit<'_> {
             data_bytes: 0,
             zero_bytes: 0,
         };
-        draft.flow(Flow { from: self.top.path.clone(), into: self.base.clone(), label: "commit data" });
+        for layer in self.between.iter().rev().map(|(_, node)| *node).chain([self.top]) {
+            draft.flow(Flow { from: layer.path.clone(), into: self.base.clone(), label: "commit data" });
+        }
         draft.copy_always(step)
     }
 

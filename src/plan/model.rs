@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::switch::made;
 use super::{Hazard, Step};
 use crate::chain::Gate;
-use crate::forest::Forest;
+use crate::forest::{DataFlow, Figure, Forest, change};
 use crate::storage::Stamp;
 use crate::wire;
 
@@ -44,6 +44,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What it is about, before and after, and the data that flows between.
+    pub fn figure(&self, ascii: bool) -> Figure {
+        let flows =
+            self.flows.iter().map(|flow| DataFlow { from: &flow.from, into: &flow.into, label: flow.label });
+        let flows: Vec<_> = flows.collect();
+        change(&self.concerned(&self.before), &self.concerned(&self.after), &flows, ascii)
+    }
+
     /// The part of a forest that the plan is about: the rest of the folder is of no concern.
     #[must_use]
     pub fn concerned(&self, forest: &Forest) -> Forest {

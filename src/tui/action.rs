@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::chain::ViewSpec;
 use crate::plan::{CommitOptions, HazardKind, Plan};
 
 /// What a key, a click or a line of the help asks for.
@@ -26,8 +27,8 @@ pub(super) enum Action {
     PreviousPane,
     NextTab,
     PreviousTab,
-    GoForest,
     GoFigure,
+    GoLayers,
     GoInfo,
     GoHealth,
     GoJobs,
@@ -35,6 +36,8 @@ pub(super) enum Action {
     NextMatch,
     PreviousMatch,
     Commit,
+    Mark,
+    Verify,
     Rescan,
     CopyPath,
     Help,
@@ -63,6 +66,8 @@ pub(super) enum Effect {
     Scan,
     /// Make a plan; the answer carries the number back.
     Plan { number: u64, top: PathBuf, options: CommitOptions },
+    /// Compare two views; the answers carry the number back.
+    Verify { number: u64, views: [ViewSpec; 2] },
     /// Start a job.
     Start { plan: Box<Plan>, accepted: Vec<HazardKind> },
     /// Have the running job wait, or go on.

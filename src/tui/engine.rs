@@ -5,12 +5,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::verify::{Begun, Sample, Verified};
+use crate::chain::{self, Gate, Opener, Strips, Verifying, View, ViewSpec};
 use crate::error::Result;
-use crate::forest::{self, Forest, ScanOptions};
+use crate::forest::{self, Forest, ScanOptions, Watch};
 use crate::job::{self, Job, Report, Snapshot};
 use crate::plan::{self, CommitOptions, HazardKind, Plan};
 use crate::storage;
+use crate::units::Guest;
+
+/// Differences that are looked at closely.
+const SAMPLES: usize = 8;
+/// Bytes of each.
+const SAMPLE: usize = 32;
 
 /// The floors below, as the UI uses them. Called from several threads.
 pub trait Engine: Send + Sync + 'static {
@@ -19,6 +28,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Plans to merge an image into its parent. Writes nothing.
     fn commit(&self, forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan>;
+
+    /// For telling when something in the folders changes; `None` where that cannot be told.
+    fn watch(&self) -> Option<Watch>;
+
+    /// Tells what each layer of a view holds. Stops when `going` says no.
+    fn strips(&self, view: &ViewSpec, gate: &Gate, going: &dyn Fn() -> bool) -> Result<Strips>;
+
+    /// Compares two views to the end; `begin` is told once both are open.
+    fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified>;
 
     /// Starts a job.
     fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>>;
@@ -87,6 +105,23 @@ impl Engine for Floors {
         plan::commit(forest, top, options)
     }
 
+    fn watch(&self) -> Option<Watch> {
+        Watch::new().ok()
+    }
+
+    fn strips(&self, view: &ViewSpec, gate: &Gate, going: &dyn Fn() -> bool) -> Result<Strips> {
+        // Without locks: a guest must be able to start meanwhile, and its image can be looked at.
+        let opener = Opener { force_share: true, no_data: true, ..opener(view, gate) };
+        let chain = opener.open_for(&view.path, &view.state)?;
+        let state = chain.find_state(&view.state)?;
+        chain::strips(&chain, state, going)
+    }
+
+    fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        let [a, b] = views;
+        verify_views(&opener(a, gate).open_view(a)?, &opener(b, gate).open_view(b)?, begin)
+    }
+
     fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {
         let options = job::Options { accepted: accepted.to_vec(), rate_limit: None };
         Ok(Box::new(Job::start(plan, options)?))
@@ -96,4 +131,34 @@ impl Engine for Floors {
         let folder = path.parent().unwrap_or(path);
         storage::free_space(folder).ok()
     }
+}
+
+fn opener(view: &ViewSpec, gate: &Gate) -> Opener {
+    let mut gate = gate.clone();
+    view.path.parent().into_iter().for_each(|folder| gate.allow(folder));
+    Opener { gate, format: view.format, ..Opener::default() }
+}
+
+/// Compares two views that are open.
+pub fn verify_views(a: &View, b: &View, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+    let start = Instant::now();
+    let watch = Arc::new(Verifying::of(a, b));
+    begin(Begun { watch: watch.clone(), strips: [chain::reads(a, b.size())?, chain::reads(b, a.size())?] });
+    let outcome = chain::verify(a, b, &watch)?;
+    a.still_there()?;
+    b.still_there()?;
+    let first = outcome.differences.iter().take(SAMPLES).map(|range| range.start);
+    let samples = first.map(|at| sample(a, b, at)).collect::<Result<_>>()?;
+    Ok(Verified { outcome, samples, took: start.elapsed() })
+}
+
+fn sample(a: &View, b: &View, at: u64) -> Result<Sample> {
+    let at = at / SAMPLE as u64 * SAMPLE as u64;
+    let read = |view: &View| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; SAMPLE];
+        let n = if at < view.size() { view.read_at(Guest(at), &mut bytes)? } else { 0 };
+        bytes.truncate(n);
+        Ok(bytes)
+    };
+    Ok(Sample { at, left: read(a)?, right: read(b)? })
 }

@@ -16,7 +16,10 @@ pub(super) struct Drawing {
 
 impl Drawing {
     pub(super) fn new(forest: &Forest, ascii: bool) -> Self {
-        let figure = forest::layout(forest, ascii);
+        Self::of(forest::layout(forest, ascii))
+    }
+
+    pub(super) fn of(figure: forest::Figure) -> Self {
         let width = figure.lines.iter().map(|l| text_fit::width(l)).max().unwrap_or(0);
         Self { figure, width }
     }
@@ -50,11 +53,13 @@ impl Figure {
         }
         if !self.members.contains(&id) {
             self.members = members(forest, id);
-            self.drawing = Drawing::new(&forest.part(&self.members), ascii);
             self.pan = (0, 0);
         }
         self.shown = Some(id);
         self.marked = self.members.binary_search(&id).ok().map(|at| NodeId(at as u32));
+        let keep: Vec<_> = self.marked.into_iter().collect();
+        let part = forest.part(&self.members);
+        self.drawing = Drawing::of(forest::layout_around(&part, &keep, ascii));
         self.reveal = true;
     }
 

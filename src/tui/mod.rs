@@ -14,6 +14,7 @@ mod help;
 mod jobs;
 mod keymap;
 mod keys;
+mod layers;
 mod model;
 mod mouse;
 mod pane;
@@ -25,6 +26,7 @@ mod text_fit;
 mod theme;
 mod update;
 mod update_plan;
+mod verify;
 mod view;
 mod words;
 mod worker;
@@ -34,11 +36,13 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
 
 pub use app::App;
-pub use engine::{Engine, Floors, Running};
+pub use engine::{Engine, Floors, Running, verify_views};
 pub use event::Input;
 pub use keymap::key_table;
 pub use keys::key;
 pub use terminal::Host;
+pub use theme::Palette;
+pub use verify::{Begun, Sample, Verified};
 
 use crate::chain::Gate;
 use crate::forest;
@@ -52,6 +56,8 @@ pub struct Options {
     pub ascii: bool,
     /// Use colour; without it, bold, dim and reverse stay.
     pub color: bool,
+    /// What the roles look like.
+    pub palette: Palette,
     /// Which backing names may be followed.
     pub gate: Gate,
     /// A few words for the header instead of the folder's name.

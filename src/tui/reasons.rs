@@ -20,6 +20,18 @@ pub(super) fn selection(model: &Model) -> Option<String> {
     model.pane.selected().is_none().then(|| "nothing is selected".to_owned())
 }
 
+pub(super) fn verify(model: &Model) -> Option<String> {
+    if let Some(why) = forest(model).or_else(|| selection(model)) {
+        return Some(why);
+    }
+    let marked = model.pane.marks.len();
+    match model.to_verify() {
+        Some(_) => None,
+        None if marked > 2 => Some(format!("{marked} views are marked; two are compared")),
+        None => Some("mark one view with Space and select another one, or mark two".to_owned()),
+    }
+}
+
 pub(super) fn jobs(model: &Model) -> Option<String> {
     model.jobs.is_empty().then(|| "no job has been started".to_owned())
 }

@@ -10,6 +10,7 @@ use super::keymap;
 use super::model::{Focus, HelpState, Model, Overlay, Tab};
 use super::plan_screen::Field;
 use super::update_plan as plan;
+use super::verify::VerifyScreen;
 use crate::text::Shown;
 
 /// Columns and lines that one key pans a figure.
@@ -102,6 +103,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     {
         return effects;
     }
+    if matches!(model.overlays.last(), Some(Overlay::Verify(_)))
+        && let Some(effects) = verify_act(model, action)
+    {
+        return effects;
+    }
     if matches!(model.overlays.last(), Some(Overlay::Help(_))) {
         if action == Action::RunLine {
             return run_line(model);
@@ -140,6 +146,13 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::Commit => return plan::open(model),
+        Action::Mark => {
+            if let (Some(forest), Some(row)) = (model.forest.clone(), model.pane.selected()) {
+                model.pane.mark(&forest, row);
+                move_selection(model, Action::Down);
+            }
+        }
+        Action::Verify => return verify(model),
         Action::Rescan => return vec![Effect::Scan],
         Action::CopyPath => return copy_path(model),
         Action::Mouse => {
@@ -158,8 +171,8 @@ fn navigate(model: &mut Model, action: Action) {
         Action::NextPane | Action::PreviousPane => turn_pane(model, action == Action::NextPane),
         Action::NextTab => go_tab(model, model.tab.turn(1)),
         Action::PreviousTab => go_tab(model, model.tab.turn(Tab::ALL.len() - 1)),
-        Action::GoForest => model.focus = Focus::Forest,
         Action::GoFigure => focus_tab(model, Tab::Figure),
+        Action::GoLayers => focus_tab(model, Tab::Layers),
         Action::GoInfo => focus_tab(model, Tab::Info),
         Action::GoHealth => focus_tab(model, Tab::Health),
         Action::GoJobs => model.focus = Focus::Jobs,
@@ -216,6 +229,34 @@ fn scroll_detail(model: &mut Model, action: Action) {
     }
 }
 
+/// Opens the screen that compares two views, and has it done.
+fn verify(model: &mut Model) -> Vec<Effect> {
+    let Some(views) = model.to_verify() else { return Vec::new() };
+    model.plan_number += 1;
+    let number = model.plan_number;
+    model.overlays.push(Overlay::Verify(Box::new(VerifyScreen::new(number, views.clone()))));
+    vec![Effect::Verify { number, views }]
+}
+
+fn verify_act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+    let screen = model.verify_screen()?;
+    let half = 8;
+    match action {
+        Action::Down => screen.scroll += 1,
+        Action::Up => screen.scroll = screen.scroll.saturating_sub(1),
+        Action::HalfDown => screen.scroll += half,
+        Action::HalfUp => screen.scroll = screen.scroll.saturating_sub(half),
+        Action::CopyPath => {
+            let command = screen.command();
+            model.say("copied the command");
+            return Some(vec![Effect::Copy(command)]);
+        }
+        _ => return None,
+    }
+    screen.scroll = screen.scroll.min(screen.scroll_max);
+    Some(Vec::new())
+}
+
 fn turn_pane(model: &mut Model, forward: bool) {
     let mut panes = vec![Focus::Forest, Focus::Detail];
     if !model.jobs.is_empty() {
@@ -246,6 +287,7 @@ fn close(model: &mut Model) {
         }
         None if model.focus == Focus::Detail => model.focus = Focus::Forest,
         None if !model.pane.filter.is_empty() => filter(model, ""),
+        None if !model.pane.marks.is_empty() => model.pane.marks.clear(),
         None => {
             model.jobs.retain(|job| job.outcome.is_none());
             model.focus = Focus::Forest;

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cowherd::chain::{Gate, Strips, View, ViewSpec};
 use cowherd::error::{Error, Kind, Result};
-use cowherd::forest::{Forest, ScanOptions};
+use cowherd::forest::{Forest, ScanOptions, Watch};
 use cowherd::job::{Phase, Report, Snapshot};
 use cowherd::plan::{CommitOptions, Hazard, HazardKind, Plan};
-use cowherd::tui::{self, App, Engine, Host, Input, Options, Running};
+use cowherd::tui::{self, App, Begun, Engine, Host, Input, Options, Running, Verified};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -30,6 +31,8 @@ pub struct Script {
     pub started: Vec<(String, Vec<HazardKind>)>,
     pub scans: usize,
     pub copied: Vec<String>,
+    /// What a verification compares.
+    pub views: Option<[View; 2]>,
     after: Option<Forest>,
 }
 
@@ -61,6 +64,23 @@ impl Engine for Shared {
         let mut plan = herd::commit_plan(forest, options.keep);
         plan.hazards.extend(script.hazards.iter().cloned());
         Ok(plan)
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
+
+    fn strips(&self, view: &ViewSpec, _: &Gate, _: &dyn Fn() -> bool) -> Result<Strips> {
+        herd::strips(&self.lock().forest, view)
+            .ok_or_else(|| Error::new(Kind::NotFound, "the backing file is not there").at(&view.path))
+    }
+
+    fn verify(&self, _: &[ViewSpec; 2], _: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        let views = self.lock().views.clone();
+        let [a, b] = views.ok_or_else(|| Error::new(Kind::InUse, "in use by qemu-system-x86, pid 812"))?;
+        let verified = tui::verify_views(&a, &b, begin)?;
+        // A picture is the same on every machine.
+        Ok(Verified { took: Duration::from_secs(3), ..verified })
     }
 
     fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {

@@ -97,6 +97,9 @@ fn rows(buf: &mut Buffer, area: Rect, columns: &Columns, model: &mut Model, focu
         let used = copy_tree(buf, &tree, line as u16, (area.x, y), columns.room(), row, glyphs);
         guides(buf, (area.x + GUTTER as u16, y), row, &model.pane, columns.room(), glyphs);
         cells(buf, (area.x, y), columns, row, used, glyphs);
+        if model.forest.as_ref().is_some_and(|forest| model.pane.is_marked(forest, *id)) {
+            buf.set_string(area.x + 2, y, glyphs.marked, Theme::KEY);
+        }
         if model.pane.selected() == Some(*id) {
             select(buf, Rect { y, height: 1, ..area }, focused, glyphs);
         }
