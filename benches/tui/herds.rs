@@ -24,19 +24,19 @@ fn on(name: &str) -> Option<BackingRef> {
 }
 
 /// So many images: bases with nine overlays each.
-pub fn many(folder: &Path, count: usize) {
+pub(crate) fn many(folder: &Path, count: usize) {
     let (base, mut overlay) = (small(None), Vec::new());
     for i in 0..count {
         let name = format!("image-{i:05}.qcow2");
-        if i % 10 == 0 {
+        if i.is_multiple_of(10) {
             overlay = small(on(&name));
         }
-        fs::write(folder.join(name), if i % 10 == 0 { &base } else { &overlay }).unwrap();
+        fs::write(folder.join(name), if i.is_multiple_of(10) { &base } else { &overlay }).unwrap();
     }
 }
 
 /// A base and an overlay with so much data.
-pub fn pair(folder: &Path, bytes: u64) {
+pub(crate) fn pair(folder: &Path, bytes: u64) {
     fs::write(folder.join("base.qcow2"), small(None)).unwrap();
     let top = folder.join("top.qcow2");
     fs::write(&top, small(on("base.qcow2"))).unwrap();

@@ -54,7 +54,7 @@ fn first_frame() {
 
 /// From a key to the frame that shows the next row selected.
 fn each_key(session: &mut Session, count: usize) -> Vec<Duration> {
-    let key = |i: usize| if i % 2 == 0 { "j" } else { "k" };
+    let key = |i: usize| if i.is_multiple_of(2) { "j" } else { "k" };
     let mut times = Vec::new();
     for i in 0..count {
         let row = session.selected();

@@ -16,7 +16,7 @@ use pty_process::blocking::{Command, Pty, open};
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 100;
 
-pub struct Session {
+pub(crate) struct Session {
     pty: Arc<Pty>,
     child: Child,
     output: Receiver<Vec<u8>>,
@@ -24,12 +24,12 @@ pub struct Session {
 }
 
 /// The row of the screen that is reversed.
-pub fn selected(screen: &vt100::Screen) -> Option<u16> {
+pub(crate) fn selected(screen: &vt100::Screen) -> Option<u16> {
     (0..ROWS).find(|row| screen.cell(*row, 10).is_some_and(vt100::Cell::inverse))
 }
 
 impl Session {
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(ROWS, COLUMNS)).unwrap();
         let command = Command::new(env!("CARGO_BIN_EXE_cowherd"))
@@ -53,7 +53,7 @@ impl Session {
         Self { pty, child, output, parser }
     }
 
-    pub fn until(&mut self, seen: impl Fn(&vt100::Screen) -> bool) {
+    pub(crate) fn until(&mut self, seen: impl Fn(&vt100::Screen) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while !seen(self.parser.screen()) {
             let bytes = self.output.recv_deadline(deadline);
@@ -61,23 +61,23 @@ impl Session {
         }
     }
 
-    pub fn shows(&mut self, text: &str) -> bool {
+    pub(crate) fn shows(&mut self, text: &str) -> bool {
         while let Ok(bytes) = self.output.try_recv() {
             self.parser.process(&bytes);
         }
         self.parser.screen().contents().contains(text)
     }
 
-    pub fn selected(&self) -> Option<u16> {
+    pub(crate) fn selected(&self) -> Option<u16> {
         selected(self.parser.screen())
     }
 
-    pub fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
     /// Time on the processors so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         // The scheduler's own account, in nanoseconds: the ticks of `stat` are far too coarse.
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let one = |task: fs::DirEntry| {
@@ -87,7 +87,7 @@ impl Session {
         Duration::from_nanos(tasks.flatten().map(one).sum())
     }
 
-    pub fn quit(mut self) {
+    pub(crate) fn quit(mut self) {
         self.types("q");
         self.child.wait().unwrap();
     }

@@ -20,7 +20,6 @@ mod probe;
 mod scan;
 mod text;
 mod trash;
-mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +32,6 @@ pub use model::{Backing, DataRef, Forest, InUse, Node, NodeId, Problem, ProblemK
 pub use scan::scan;
 pub use text::text;
 pub use trash::{restorable, trashed};
-pub use watch::Watch;
 
 use crate::chain::Gate;
 use crate::error::Result;

@@ -10,10 +10,10 @@ use std::time::Instant;
 use super::verify::{Begun, Sample, Verified};
 use crate::chain::{self, Gate, Opener, Strips, Verifying, View, ViewSpec};
 use crate::error::Result;
-use crate::forest::{self, Forest, ScanOptions, Watch};
+use crate::forest::{self, Forest, ScanOptions};
 use crate::job::{self, Job, Report, Snapshot};
 use crate::plan::{self, CommitOptions, HazardKind, Plan};
-use crate::storage;
+use crate::storage::{self, Watch};
 use crate::units::Guest;
 
 /// Differences that are looked at closely.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use cowherd::chain::{Gate, Strips, View, ViewSpec};
 use cowherd::error::{Error, Kind, Result};
-use cowherd::forest::{Forest, ScanOptions, Watch};
+use cowherd::forest::{Forest, ScanOptions};
 use cowherd::job::{Phase, Report, Snapshot};
 use cowherd::plan::{CommitOptions, Hazard, HazardKind, Plan};
+use cowherd::storage::Watch;
 use cowherd::tui::{self, App, Begun, Engine, Host, Input, Options, Running, Verified};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ratatui::Terminal;

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, Event, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use super::scan::is_ours;
+use super::names::is_ours;
 use crate::error::{Error, Result};
 
 /// What changes in a folder are worth a look.
