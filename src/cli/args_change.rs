@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::args::{Allow, Known};
-use super::values::{ExportFormat, NewSize, Watch, format, hazard, new_size, size};
+use super::values::{ExportFormat, Watch, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
+use crate::units::NewSize;
 
 #[derive(Debug, Args)]
 pub(super) struct Create {

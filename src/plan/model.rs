@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::switch::made;
-use super::{Hazard, Step};
-use crate::chain::Gate;
+use super::{Copy, Hazard, Step};
+use crate::chain::{Gate, ViewSpec};
 use crate::forest::{DataFlow, Figure, Forest, change};
 use crate::storage::Stamp;
 use crate::wire;
@@ -46,10 +46,34 @@ pub struct Plan {
 impl Plan {
     /// What it is about, before and after, and the data that flows between.
     pub fn figure(&self, ascii: bool) -> Figure {
-        let flows =
-            self.flows.iter().map(|flow| DataFlow { from: &flow.from, into: &flow.into, label: flow.label });
-        let flows: Vec<_> = flows.collect();
-        change(&self.concerned(&self.before), &self.concerned(&self.after), &flows, ascii)
+        change(&self.concerned(&self.before), &self.concerned(&self.after), &self.data_flows(), ascii)
+    }
+
+    /// Two views that read the same once all is done, and are stored apart: a copy and what it was made of, a base
+    /// and the top that was merged into it and kept.
+    pub fn twins(&self) -> Option<[ViewSpec; 2]> {
+        let whole = |step: &Step| match step {
+            Step::Copy(copy) if ["commit data", "export data"].contains(&self.label(copy)?) => {
+                Some([copy.from.clone(), ViewSpec::active(&copy.into)])
+            }
+            _ => None,
+        };
+        let [from, into] = self.steps.iter().rev().find_map(whole)?;
+        let stays = self.after.find(&from.path).is_some();
+        let changes = self.files.iter().any(|file| file.path == from.path && file.changes);
+        (stays && !changes).then_some([from, into])
+    }
+
+    /// What is written on the arrow of a copy.
+    fn label(&self, copy: &Copy) -> Option<&'static str> {
+        let drawn = self.flows.iter().find(|flow| flow.from == copy.from.path && flow.into == copy.into);
+        drawn.map(|flow| flow.label)
+    }
+
+    /// The flows as a figure takes them.
+    pub fn data_flows(&self) -> Vec<DataFlow<'_>> {
+        let flows = self.flows.iter();
+        flows.map(|flow| DataFlow { from: &flow.from, into: &flow.into, label: flow.label }).collect()
     }
 
     /// The part of a forest that the plan is about: the rest of the folder is of no concern.

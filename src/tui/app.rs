@@ -16,12 +16,13 @@ use super::engine::{Engine, Running};
 use super::event::Input;
 use super::jobs::{JobEntry, Outcome};
 use super::model::{Model, Overlay, Tab};
+use super::operation::Proposal;
 use super::terminal::Host;
-use super::worker::{Answer, Workers};
+use super::worker::{Answer, Ground, Workers};
 use super::{Options, mouse, update, view};
 use crate::forest::{ScanOptions, domain_folders};
 use crate::job::Phase;
-use crate::plan::{HazardKind, Plan};
+use crate::plan::HazardKind;
 
 const FRAME: Duration = Duration::from_millis(33);
 const JOB_TICK: Duration = Duration::from_millis(100);
@@ -37,6 +38,8 @@ pub struct App<B: Backend, H: Host> {
     running: Option<Box<dyn Running>>,
     scan_number: u64,
     scan_again: bool,
+    /// What lies beside the images is still looked for.
+    looking_beside: bool,
     changed: bool,
     drawn: Option<Instant>,
     looked: Option<Instant>,
@@ -66,6 +69,7 @@ where
             running: None,
             scan_number: 0,
             scan_again: false,
+            looking_beside: false,
             changed: true,
             drawn: None,
             looked: None,
@@ -147,7 +151,8 @@ where
         let planning =
             self.model.overlays.iter().any(|o| matches!(o, Overlay::Plan(s) if s.awaited.is_some()));
         let verifying = self.model.overlays.iter().any(|o| matches!(o, Overlay::Verify(s) if s.running()));
-        self.model.scanning || planning || verifying || self.model.layers.awaited || self.running.is_some()
+        let looking = self.model.scanning || self.looking_beside || self.model.layers.awaited;
+        looking || planning || verifying || self.running.is_some()
     }
 
     fn until_frame(&self) -> Option<Duration> {
@@ -180,7 +185,7 @@ where
         let model = &mut self.model;
         self.terminal.draw(|frame| {
             view::draw(frame, model);
-            model.palette.paint(frame.buffer_mut(), model.color);
+            model.colours.paint(frame.buffer_mut(), model.color);
         })?;
         self.host.end_frame();
         Ok(())
@@ -211,13 +216,12 @@ where
     fn perform(&mut self, effect: Effect) -> Result<()> {
         match effect {
             Effect::Scan => self.scan(),
-            Effect::Plan { number, top, options } => {
-                if let Some(forest) = self.model.forest.clone() {
-                    self.workers.plan(number, forest, top, options, self.model.glyphs.ascii);
-                }
+            Effect::Plan { number, operations } => {
+                let (paths, ascii) = (self.model.paths.clone(), self.model.glyphs.ascii);
+                self.workers.plan(number, operations, Ground { paths, options: self.scan_options(), ascii });
             }
             Effect::Verify { number, views } => self.workers.verify(number, views, self.model.gate.clone()),
-            Effect::Start { plan, accepted } => self.start(*plan, &accepted),
+            Effect::Start { proposal, accepted } => self.start(*proposal, &accepted),
             Effect::PauseJob => {
                 self.running.iter().for_each(|job| job.pause(job.progress().phase != Phase::Paused));
             }
@@ -244,9 +248,12 @@ where
             return;
         }
         self.scan_number += 1;
-        let options =
-            ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() };
-        self.workers.scan(self.scan_number, self.model.paths.clone(), options);
+        self.looking_beside = true;
+        self.workers.scan(self.scan_number, self.model.paths.clone(), self.scan_options());
+    }
+
+    fn scan_options(&self) -> ScanOptions {
+        ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() }
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -265,8 +272,13 @@ where
                     self.scan();
                 }
             }
-            Answer::Plan { number, result } => {
-                self.model.plan_screen().map(|screen| screen.answer(number, result));
+            Answer::Beside { number, found } if number == self.scan_number => {
+                self.looking_beside = false;
+                self.model.beside = found;
+            }
+            Answer::Beside { .. } => {}
+            Answer::Plan { number, planned } => {
+                self.model.plan_screen().map(|screen| screen.answer(number, planned));
             }
             // What a job of ours does is looked at when it is over.
             Answer::Changed if self.running.is_some() => {}
@@ -289,12 +301,12 @@ where
         }
     }
 
-    fn start(&mut self, plan: Plan, accepted: &[HazardKind]) {
-        let title = plan.title.clone();
-        match self.engine.start(plan, accepted) {
+    fn start(&mut self, proposal: Proposal, accepted: &[HazardKind]) {
+        let (title, twins) = (proposal.plan.title.clone(), proposal.plan.twins());
+        match self.engine.start(proposal, accepted, &self.model.gate) {
             Ok(job) => {
-                self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_)));
-                self.model.jobs.push(JobEntry::new(title, job.progress()));
+                self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_)));
+                self.model.jobs.push(JobEntry { twins, ..JobEntry::new(title, job.progress()) });
                 self.running = Some(job);
             }
             Err(e) => {

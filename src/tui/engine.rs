@@ -5,29 +5,30 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::verify::{Begun, Sample, Verified};
-use crate::chain::{self, Gate, Opener, Strips, Verifying, View, ViewSpec};
+use super::errand::Errand;
+use super::operation::{self, Operation, Proposal, Work};
+use super::verify::{Begun, Verified, verify_views};
+use crate::chain::{self, Gate, Opener, Strips, ViewSpec};
 use crate::error::Result;
-use crate::forest::{self, Forest, ScanOptions};
-use crate::job::{self, Job, Report, Snapshot};
-use crate::plan::{self, CommitOptions, HazardKind, Plan};
-use crate::storage::{self, Watch};
-use crate::units::Guest;
-
-/// Differences that are looked at closely.
-const SAMPLES: usize = 8;
-/// Bytes of each.
-const SAMPLE: usize = 32;
+use crate::forest::{self, Forest, ScanOptions, trashed};
+use crate::job::{self, Job, Leftover, Report, Snapshot, leftovers_below};
+use crate::plan::HazardKind;
+use crate::storage::{self, Trashed, Watch};
 
 /// The floors below, as the UI uses them. Called from several threads.
 pub trait Engine: Send + Sync + 'static {
     /// Looks through folders and images.
     fn scan(&self, paths: &[PathBuf], options: &ScanOptions) -> Result<Forest>;
 
-    /// Plans to merge an image into its parent. Writes nothing.
-    fn commit(&self, forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan>;
+    /// Looks for jobs that were cut off.
+    fn leftovers(&self, paths: &[PathBuf]) -> Result<Vec<Leftover>>;
+
+    /// Looks into the trash.
+    fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>>;
+
+    /// Plans an operation. Writes nothing.
+    fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal>;
 
     /// For telling when something in the folders changes; `None` where that cannot be told.
     fn watch(&self) -> Option<Watch>;
@@ -39,7 +40,7 @@ pub trait Engine: Send + Sync + 'static {
     fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified>;
 
     /// Starts a job.
-    fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>>;
+    fn start(&self, proposal: Proposal, accepted: &[HazardKind], gate: &Gate) -> Result<Box<dyn Running>>;
 
     /// Bytes an ordinary user can still write on the file system of `path`.
     fn free_space(&self, path: &Path) -> Option<u64>;
@@ -101,8 +102,8 @@ impl Engine for Floors {
         forest::scan(paths, options)
     }
 
-    fn commit(&self, forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan> {
-        plan::commit(forest, top, options)
+    fn leftovers(&self, paths: &[PathBuf]) -> Result<Vec<Leftover>> {
+        leftovers_below(paths)
     }
 
     fn watch(&self) -> Option<Watch> {
@@ -122,9 +123,27 @@ impl Engine for Floors {
         verify_views(&opener(a, gate).open_view(a)?, &opener(b, gate).open_view(b)?, begin)
     }
 
-    fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {
+    fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>> {
+        let mut found = Vec::new();
+        for path in paths.iter().filter(|path| path.is_dir()) {
+            found.extend(trashed(path)?);
+        }
+        Ok(found)
+    }
+
+    fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal> {
+        operation::propose(forest, operation, gate)
+    }
+
+    fn start(&self, proposal: Proposal, accepted: &[HazardKind], gate: &Gate) -> Result<Box<dyn Running>> {
         let options = job::Options { accepted: accepted.to_vec(), rate_limit: None };
-        Ok(Box::new(Job::start(plan, options)?))
+        let gate = gate.clone();
+        Ok(match proposal.work {
+            Work::Plan => Box::new(Job::start(proposal.plan, options)?),
+            Work::Recover { journal, how } => Box::new(Job::recover(&journal, how, gate, options)?),
+            Work::Restore { file } => Box::new(Errand::start(move || restore(&file, &gate))?),
+            Work::Empty { files } => Box::new(Errand::start(move || empty(&files))?),
+        })
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {
@@ -139,26 +158,22 @@ fn opener(view: &ViewSpec, gate: &Gate) -> Opener {
     Opener { gate, format: view.format, ..Opener::default() }
 }
 
-/// Compares two views that are open.
-pub fn verify_views(a: &View, b: &View, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
-    let start = Instant::now();
-    let watch = Arc::new(Verifying::of(a, b));
-    begin(Begun { watch: watch.clone(), strips: [chain::reads(a, b.size())?, chain::reads(b, a.size())?] });
-    let outcome = chain::verify(a, b, &watch)?;
-    a.still_there()?;
-    b.still_there()?;
-    let first = outcome.differences.iter().take(SAMPLES).map(|range| range.start);
-    let samples = first.map(|at| sample(a, b, at)).collect::<Result<_>>()?;
-    Ok(Verified { outcome, samples, took: start.elapsed() })
+fn restore(file: &Path, gate: &Gate) -> Result<Report> {
+    let mut summary = Vec::new();
+    for item in trashed(file)?.iter().filter(|item| item.path == file) {
+        let done = job::restore(item, gate)?;
+        summary.extend(done.iter().map(|(_, to)| crate::text::Shown::path(to).into_string()));
+    }
+    Ok(Report { summary: format!("restored {}", summary.join(", ")), ..Report::default() })
 }
 
-fn sample(a: &View, b: &View, at: u64) -> Result<Sample> {
-    let at = at / SAMPLE as u64 * SAMPLE as u64;
-    let read = |view: &View| -> Result<Vec<u8>> {
-        let mut bytes = vec![0; SAMPLE];
-        let n = if at < view.size() { view.read_at(Guest(at), &mut bytes)? } else { 0 };
-        bytes.truncate(n);
-        Ok(bytes)
-    };
-    Ok(Sample { at, left: read(a)?, right: read(b)? })
+fn empty(files: &[PathBuf]) -> Result<Report> {
+    let mut items = Vec::new();
+    for file in files {
+        items.extend(trashed(file)?.into_iter().filter(|item| item.path == *file));
+    }
+    let freed_bytes = job::empty_trash(&items)?;
+    let freed = crate::text::human_size(freed_bytes);
+    let summary = format!("deleted {} files, freed {freed}", items.len());
+    Ok(Report { summary, freed_bytes, ..Report::default() })
 }

@@ -2,8 +2,6 @@
 
 use crate::forest::{self, FigureBox, Forest, NodeId};
 
-use super::text_fit;
-
 /// Images beyond which only the line of descent of the selected one is drawn.
 const WHOLE_TREE_MAX: usize = 300;
 
@@ -15,13 +13,8 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    pub(super) fn new(forest: &Forest, ascii: bool) -> Self {
-        Self::of(forest::layout(forest, ascii))
-    }
-
     pub(super) fn of(figure: forest::Figure) -> Self {
-        let width = figure.lines.iter().map(|l| text_fit::width(l)).max().unwrap_or(0);
-        Self { figure, width }
+        Self { width: figure.width(), figure }
     }
 }
 

@@ -7,9 +7,12 @@
 mod action;
 mod app;
 mod engine;
+mod errand;
 mod event;
 mod figure;
 mod filter;
+mod form;
+mod fuzzy;
 mod help;
 mod jobs;
 mod keymap;
@@ -17,14 +20,20 @@ mod keys;
 mod layers;
 mod model;
 mod mouse;
+mod operation;
+mod palette;
 mod pane;
 mod plan_screen;
 mod reasons;
+mod remap;
+mod remedy;
+mod request;
 mod rows;
 mod terminal;
 mod text_fit;
 mod theme;
 mod update;
+mod update_form;
 mod update_plan;
 mod verify;
 mod view;
@@ -34,15 +43,18 @@ mod worker;
 use std::fmt;
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use app::App;
-pub use engine::{Engine, Floors, Running, verify_views};
+pub use engine::{Engine, Floors, Running};
 pub use event::Input;
 pub use keymap::key_table;
 pub use keys::key;
+pub use operation::{Operation, Proposal, Work};
+pub use remap::{Keymap, actions};
 pub use terminal::Host;
-pub use theme::Palette;
-pub use verify::{Begun, Sample, Verified};
+pub use theme::Colours;
+pub use verify::{Begun, Sample, Verified, verify_views};
 
 use crate::chain::Gate;
 use crate::forest;
@@ -57,11 +69,13 @@ pub struct Options {
     /// Use colour; without it, bold, dim and reverse stay.
     pub color: bool,
     /// What the roles look like.
-    pub palette: Palette,
+    pub colours: Colours,
     /// Which backing names may be followed.
     pub gate: Gate,
     /// A few words for the header instead of the folder's name.
     pub banner: Option<String>,
+    /// Other keys than those of the table.
+    pub keymap: Arc<Keymap>,
 }
 
 /// The UI was ended by a signal; the terminal is restored and no job runs any more.

@@ -7,12 +7,16 @@ use tui_input::Input;
 
 use super::Options;
 use super::figure::Figure;
+use super::form::Form;
 use super::jobs::JobEntry;
 use super::keymap::Context;
 use super::layers::Layers;
 use super::pane::Pane;
 use super::plan_screen::{Field, PlanScreen};
-use super::theme::{Glyphs, Palette};
+use super::remap::Keymap;
+use super::request::{Beside, Subject};
+use super::rows::RowId;
+use super::theme::{Colours, Glyphs};
 use super::verify::VerifyScreen;
 use crate::chain::{Gate, ViewSpec};
 use crate::forest::{Forest, Node};
@@ -56,6 +60,8 @@ impl Tab {
 #[derive(Debug)]
 pub(super) enum Overlay {
     Help(HelpState),
+    Palette(HelpState),
+    Form(Box<Form>),
     Plan(Box<PlanScreen>),
     Filter(Input),
     Quit,
@@ -63,7 +69,7 @@ pub(super) enum Overlay {
     Verify(Box<VerifyScreen>),
 }
 
-/// The help's search and selection.
+/// Search and selection of the help, or of the palette.
 #[derive(Debug, Default)]
 pub(super) struct HelpState {
     pub(super) search: Input,
@@ -86,10 +92,13 @@ pub(super) struct Model {
     pub(super) gate: Gate,
     pub(super) read_only: bool,
     pub(super) color: bool,
-    pub(super) palette: Palette,
+    pub(super) colours: Colours,
     pub(super) banner: Option<String>,
     pub(super) glyphs: Glyphs,
+    pub(super) keymap: Arc<Keymap>,
     pub(super) forest: Option<Arc<Forest>>,
+    /// Jobs that were cut off, and what is in the trash.
+    pub(super) beside: Beside,
     pub(super) scanning: bool,
     pub(super) scan_error: Option<String>,
     pub(super) pane: Pane,
@@ -117,10 +126,12 @@ impl Model {
             gate: options.gate.clone(),
             read_only: options.read_only,
             color: options.color,
-            palette: options.palette.clone(),
+            colours: options.colours.clone(),
             banner: options.banner.clone(),
             glyphs: Glyphs::new(options.ascii),
+            keymap: options.keymap.clone(),
             forest: None,
+            beside: Beside::default(),
             scanning: false,
             scan_error: None,
             pane: Pane::default(),
@@ -144,6 +155,8 @@ impl Model {
     pub(super) fn contexts(&self) -> Vec<Context> {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Palette(_)) => vec![Context::Palette],
+            Some(Overlay::Form(_)) => vec![Context::Form],
             Some(Overlay::Plan(screen)) if screen.field == Field::Name => vec![Context::Consent],
             Some(Overlay::Plan(_)) => vec![Context::Plan],
             Some(Overlay::Filter(_)) => vec![Context::Filter],
@@ -165,7 +178,7 @@ impl Model {
         screen.map_or_else(|| self.main_contexts(), |context| vec![context])
     }
 
-    fn main_contexts(&self) -> Vec<Context> {
+    pub(super) fn main_contexts(&self) -> Vec<Context> {
         let own = match self.focus {
             Focus::Forest => Context::Forest,
             Focus::Detail => Context::Detail,
@@ -184,8 +197,14 @@ impl Model {
         self.pane.view(self.forest.as_ref()?, self.pane.selected()?)
     }
 
-    /// The two views that are to be compared: those that are marked, or the marked and the selected one.
+    /// The two views that are to be compared: those that are marked, or the marked and the selected one; without
+    /// marks what the last job made and what it made it of.
     pub(super) fn to_verify(&self) -> Option<[ViewSpec; 2]> {
+        if self.pane.marks.is_empty()
+            && let Some(twins) = self.jobs.iter().rev().find_map(JobEntry::comparable)
+        {
+            return Some(twins.clone());
+        }
         let mut views = self.pane.marked_views(self.forest.as_ref()?);
         if views.len() < 2 {
             views.extend(self.selected_view().filter(|view| !views.contains(view)));
@@ -199,6 +218,16 @@ impl Model {
             Overlay::Verify(screen) => Some(&mut **screen),
             _ => None,
         })
+    }
+
+    /// What an operation on the selected row is about.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        let node = self.selected_node()?;
+        let snapshot = match self.pane.selected()? {
+            RowId::Image(_) => None,
+            RowId::Snapshot(_, i) => node.snapshots.get(i as usize).map(|s| (s.id.clone(), s.name.clone())),
+        };
+        Some(Subject { image: node.path.clone(), snapshot })
     }
 
     /// The job that runs now.

@@ -1,6 +1,6 @@
 //! Colours by role and glyphs by meaning.
 //!
-//! What is drawn names roles; [`Palette::paint`] puts the user's colours in their place, once for each frame. Only
+//! What is drawn names roles; [`Colours::paint`] puts the user's colours in their place, once for each frame. Only
 //! the 16 ANSI colours on the terminal's own background, by default never white, black or yellow text (one of them
 //! is unreadable somewhere). Every colour is doubled by a glyph or a word, so that nothing is lost without it.
 
@@ -52,27 +52,27 @@ const ROLES: [(&str, Style); 10] = [
 
 /// What the roles look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Palette([Style; ROLES.len()]);
+pub struct Colours([Style; ROLES.len()]);
 
-impl Default for Palette {
+impl Default for Colours {
     fn default() -> Self {
         Self(ROLES.map(|(_, style)| style))
     }
 }
 
-impl Palette {
+impl Colours {
     /// The usual look, with other styles for some roles: the name of a role and words such as `bold red` or
     /// `black on yellow`. Fails with [`Kind::Usage`], naming the word that is not understood.
     pub fn new(wishes: &BTreeMap<String, String>) -> Result<Self> {
-        let mut palette = Self::default();
+        let mut colours = Self::default();
         for (name, words) in wishes {
             let at = ROLES.iter().position(|(known, _)| known == name).ok_or_else(|| {
                 let known: Vec<_> = ROLES.iter().map(|(name, _)| *name).collect();
                 unknown(&format!("role \"{}\"", Shown::new(name)), &known.join(", "))
             })?;
-            palette.0[at] = style(words)?;
+            colours.0[at] = style(words)?;
         }
-        Ok(palette)
+        Ok(colours)
     }
 
     /// Puts colours in the place of roles; without `colour` only bold, dim and the like stay.
@@ -263,20 +263,20 @@ mod tests {
 
     use super::*;
 
-    fn wish(role: &str, words: &str) -> Result<Palette> {
-        Palette::new(&BTreeMap::from([(role.to_owned(), words.to_owned())]))
+    fn wish(role: &str, words: &str) -> Result<Colours> {
+        Colours::new(&BTreeMap::from([(role.to_owned(), words.to_owned())]))
     }
 
     #[test]
     fn roles_become_colours_and_without_colour_the_rest_stays() {
-        let drawn = |palette: &Palette, colour| {
+        let drawn = |colours: &Colours, colour| {
             let mut buffer = Buffer::empty(Rect::new(0, 0, 2, 1));
             buffer.set_string(0, 0, "a", Theme::DANGER);
             buffer.set_string(1, 0, "b", Theme::SELECTED.patch(Theme::BOLD));
-            palette.paint(&mut buffer, colour);
+            colours.paint(&mut buffer, colour);
             [&buffer[(0, 0)], &buffer[(1, 0)]].map(|cell| (cell.fg, cell.bg, cell.modifier))
         };
-        let usual = drawn(&Palette::default(), true);
+        let usual = drawn(&Colours::default(), true);
         assert_eq!(usual[0], (Color::Red, Color::Reset, Modifier::BOLD));
         assert_eq!(usual[1], (Color::Reset, Color::Reset, Modifier::BOLD | Modifier::REVERSED));
         let other = wish("danger", "underlined bright-yellow on blue").unwrap();
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let said = |wish: Result<Palette>| wish.err().map(|e| e.to_string()).unwrap_or_default();
+        let said = |wish: Result<Colours>| wish.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(said(wish("dangre", "red")).contains("role \"dangre\""));
         assert!(said(wish("danger", "rde")).contains("word \"rde\""));
         assert!(wish("danger", "bold red on default").is_ok());

@@ -4,8 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::plan_screen::Refusal;
-use crate::chain::{StateSpec, Strip, Verification, Verifying, ViewSpec};
+use crate::chain::{self, StateSpec, Strip, Verification, Verifying, View, ViewSpec};
+use crate::error::Result;
 use crate::text::Shown;
+use crate::units::Guest;
+
+/// Differences that are looked at closely.
+const SAMPLES: usize = 8;
+/// Bytes of each.
+const SAMPLE: usize = 32;
 
 /// What a worker tells as soon as both views are open.
 #[derive(Debug)]
@@ -38,6 +45,30 @@ pub struct Sample {
     pub right: Vec<u8>,
 }
 
+/// Compares two views that are open.
+pub fn verify_views(a: &View, b: &View, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+    let start = Instant::now();
+    let watch = Arc::new(Verifying::of(a, b));
+    begin(Begun { watch: watch.clone(), strips: [chain::reads(a, b.size())?, chain::reads(b, a.size())?] });
+    let outcome = chain::verify(a, b, &watch)?;
+    a.still_there()?;
+    b.still_there()?;
+    let first = outcome.differences.iter().take(SAMPLES).map(|range| range.start);
+    let samples = first.map(|at| sample(a, b, at)).collect::<Result<_>>()?;
+    Ok(Verified { outcome, samples, took: start.elapsed() })
+}
+
+fn sample(a: &View, b: &View, at: u64) -> Result<Sample> {
+    let at = at / SAMPLE as u64 * SAMPLE as u64;
+    let read = |view: &View| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; SAMPLE];
+        let n = if at < view.size() { view.read_at(Guest(at), &mut bytes)? } else { 0 };
+        bytes.truncate(n);
+        Ok(bytes)
+    };
+    Ok(Sample { at, left: read(a)?, right: read(b)? })
+}
+
 /// The screen.
 #[derive(Debug)]
 pub(super) struct VerifyScreen {
@@ -45,7 +76,7 @@ pub(super) struct VerifyScreen {
     /// Number of the answers that belong to it.
     pub(super) number: u64,
     pub(super) begun: Option<Begun>,
-    pub(super) outcome: Option<Result<Verified, Refusal>>,
+    pub(super) outcome: Option<std::result::Result<Verified, Refusal>>,
     pub(super) started: Instant,
     pub(super) scroll: usize,
     pub(super) scroll_max: usize,

@@ -77,6 +77,11 @@ impl Session {
         self.wait(text, |screen| screen.contents().contains(text))
     }
 
+    #[track_caller]
+    fn sees_already(&self, text: &str) {
+        assert!(self.screen().contains(text), "no {text:?} on:\n{}", self.screen());
+    }
+
     fn loses(&mut self, text: &str) -> &mut Self {
         self.wait(&format!("{text} to go"), |screen| !screen.contents().contains(text))
     }
@@ -263,4 +268,14 @@ fn without_a_usable_terminal_the_tree_is_printed() {
     assert!(piped.status.success());
     let text = String::from_utf8(piped.stdout).unwrap();
     assert!(text.contains("Snap-4.qcow2") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn a_panic_restores_the_terminal_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = herd(folder.path());
+    let mut session = Session::start(24, 80, &[&herd], &[]);
+    session.sees("Snap-4.qcow2").types("m").sees("mouse on").types(":debug-panic\r");
+    assert_eq!(session.ends().code(), Some(101));
+    session.sees_already("asked for in the palette");
 }

@@ -5,6 +5,7 @@ mod boxes;
 mod dialog;
 mod figure;
 mod forest;
+mod form;
 mod header;
 mod health;
 mod help;
@@ -12,6 +13,7 @@ mod hints;
 mod info;
 mod jobs;
 mod layers;
+mod palette;
 mod parts;
 mod plan;
 mod plan_text;
@@ -57,6 +59,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     hints::draw(frame, hint, model);
     match model.overlays.last() {
         Some(Overlay::Help(_)) => help::draw(frame, body, model),
+        Some(Overlay::Palette(_)) => palette::draw(frame, body, model),
+        Some(Overlay::Form(_)) => form::draw(frame, body, model),
         Some(Overlay::Quit) => dialog::quit(frame, body, model),
         Some(Overlay::Stop) => dialog::stop(frame, body, model),
         _ => {}
