@@ -306,7 +306,9 @@ where
         match self.engine.start(proposal, accepted, &self.model.gate) {
             Ok(job) => {
                 self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_)));
-                self.model.jobs.push(JobEntry { twins, ..JobEntry::new(title, job.progress()) });
+                let mut entry = JobEntry::new(title, job.progress());
+                entry.twins = twins;
+                self.model.jobs.push(entry);
                 self.running = Some(job);
             }
             Err(e) => {

@@ -356,9 +356,7 @@ fn run_line(model: &mut Model) -> Vec<Effect> {
     let Some(Overlay::Help(state) | Overlay::Palette(state)) = model.overlays.last() else {
         return Vec::new();
     };
-    if palette::is_debug_panic(state.search.value()) {
-        std::panic::panic_any("asked for in the palette");
-    }
+    palette::debug_panic(state.search.value());
     let Some(line) = lines.get(state.selected) else { return Vec::new() };
     if let Some(why) = help::why_not(model, line) {
         model.warn(why);
