@@ -226,9 +226,12 @@ impl Commit<'_> {
             ranges: self.committed(),
             resize_to: (self.top_size > self.base_size).then_some(self.top_size),
             compress: false,
+            sparse: false,
             data_bytes: 0,
             zero_bytes: 0,
         };
+        let base = ViewSpec { format: Some(self.format), ..ViewSpec::active(&self.base) };
+        draft.reads_as(base, ViewSpec { format: self.top.format, ..step.from.clone() }, self.top_size);
         for layer in self.between.iter().rev().map(|(_, node)| *node).chain([self.top]) {
             draft.flow(Flow { from: layer.path.clone(), into: self.base.clone(), label: "commit data" });
         }

@@ -1,12 +1,12 @@
 //! A plan as plain data: the same value is printed by `--dry-run`, drawn by the plan screen and
 //! run by a job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::switch::made;
-use super::{Copy, Hazard, Step};
+use super::{Hazard, Kept, Step};
 use crate::chain::{Gate, ViewSpec};
 use crate::forest::{DataFlow, Figure, Forest, change};
 use crate::storage::Stamp;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub title: String,
     /// The views whose content changes, as the user would write them. Every other view is kept.
     pub views_changed: Vec<String>,
+    /// The views that it makes or keeps, as far as it touches what they read, and what each must read as.
+    pub kept: Vec<Kept>,
     /// What is done, in order.
     pub steps: Vec<Step>,
     /// What it costs.
@@ -52,22 +54,17 @@ impl Plan {
     /// Two views that read the same once all is done, and are stored apart: a copy and what it was made of, a base
     /// and the top that was merged into it and kept.
     pub fn twins(&self) -> Option<[ViewSpec; 2]> {
-        let whole = |step: &Step| match step {
-            Step::Copy(copy) if ["commit data", "export data"].contains(&self.label(copy)?) => {
-                Some([copy.from.clone(), ViewSpec::active(&copy.into)])
-            }
-            _ => None,
+        let stays = |path: &Path| {
+            let changes = self.files.iter().any(|file| file.path == path && file.changes);
+            self.after.find(path).is_some() && !changes
         };
-        let [from, into] = self.steps.iter().rev().find_map(whole)?;
-        let stays = self.after.find(&from.path).is_some();
-        let changes = self.files.iter().any(|file| file.path == from.path && file.changes);
-        (stays && !changes).then_some([from, into])
-    }
-
-    /// What is written on the arrow of a copy.
-    fn label(&self, copy: &Copy) -> Option<&'static str> {
-        let drawn = self.flows.iter().find(|flow| flow.from == copy.from.path && flow.into == copy.into);
-        drawn.map(|flow| flow.label)
+        let whole = |kept: &&Kept| {
+            let node = self.after.find(&kept.view.path).and_then(|id| self.after.get(id));
+            node.is_some_and(|node| node.virtual_size == kept.bytes)
+        };
+        let apart = |kept: &&Kept| kept.view.path != kept.was.path && stays(&kept.was.path);
+        let Kept { view, was, .. } = self.kept.iter().filter(apart).rfind(whole)?;
+        Some([was.clone(), view.clone()])
     }
 
     /// The flows as a figure takes them.

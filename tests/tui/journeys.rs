@@ -314,8 +314,11 @@ fn a_problem_offers_its_remedy() {
         .sees("nothing is offered here");
     stage.script.lock().leftovers = vec![interrupted("Snap-2.qcow2")];
     stage.play("<esc>R<idle>").sees("interrupted").play("/Snap-2<enter><esc>4");
-    stage.sees("a job on it was interrupted").sees("2 of 5 steps").sees("Enter: finish the interrupted job");
-    stage.play("<enter>").sees("Recover");
+    stage
+        .sees("a job on it was interrupted")
+        .sees("steps were done")
+        .sees("Enter: finish the interrupted job");
+    stage.play("<enter>").sees("Plan: recover Snap-2.qcow2");
 }
 
 #[test]

@@ -30,6 +30,7 @@ impl Session {
             .env("COWHERD_LIBVIRT_DIRS", "")
             .args(args)
             .env("TERM", "xterm-256color")
+            .env("RUST_BACKTRACE", "0")
             .env_remove("NO_COLOR");
         for (name, value) in environment {
             command = command.env(name, value);
