@@ -101,6 +101,7 @@ impl Run<'_> {
         }
         self.committed = true;
         self.no_way_back(index)?;
+        self.report.written_bytes += image::MARK_BYTES;
         self.become_raw(&files.image, &switch.new)
     }
 

@@ -148,6 +148,7 @@ impl Round<'_> {
         let (header, file) = (writer.header.clone(), writer.image.file.clone());
         let mut moves =
             Moves { file: &*file, bits: header.cluster_bits, pending: None, copier: Copier::new(), seen };
+        let mut emptied = 0;
         let mut owned = vec![false; (self.home.end - self.home.start) as usize];
         for index in 0..writer.l1.len() {
             let Some(offset) = l2_offset(&header, writer.l1[index])? else { continue };
@@ -169,7 +170,7 @@ impl Round<'_> {
                     }
                     if let Entry::Sub { allocated, .. } = entry {
                         moves.flush()?;
-                        without_parts(
+                        emptied += without_parts(
                             &*file,
                             guest << header.cluster_bits,
                             header.cluster_size() / 32,
@@ -186,7 +187,7 @@ impl Round<'_> {
         moves.flush()?;
         let copied = moves.copier.done;
         self.empty_slots(&mut writer, &owned)?;
-        writer.wrote_data(copied.data_bytes);
+        writer.wrote_data(copied.data_bytes + emptied);
         Box::new(writer).finish()
     }
 
@@ -220,10 +221,12 @@ impl Round<'_> {
     }
 }
 
-/// Zeros in the parts of a cluster that are not stored.
-fn without_parts(file: &dyn File, at: u64, part: u64, allocated: u32) -> Result<()> {
+/// Zeros in the parts of a cluster that are not stored; gives how many bytes.
+fn without_parts(file: &dyn File, at: u64, part: u64, allocated: u32) -> Result<u64> {
     let zeros = vec![0; part as usize];
-    (0..32).filter(|i| allocated >> i & 1 == 0).try_for_each(|i| file.write_at(at + i * part, &zeros))
+    let empty = || (0..32).filter(|i| allocated >> i & 1 == 0);
+    empty().try_for_each(|i| file.write_at(at + i * part, &zeros))?;
+    Ok(empty().count() as u64 * part)
 }
 
 /// Copies of clusters within the file, neighbours together.
