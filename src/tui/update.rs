@@ -12,6 +12,7 @@ use super::palette;
 use super::plan_screen::Field;
 use super::update_form as form;
 use super::update_plan as plan;
+pub(super) use super::update_plan::look_again;
 use crate::text::Shown;
 
 /// Columns and lines that one key pans a figure.

@@ -2,12 +2,15 @@
 //! pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
-mod files;
+#[path = "../common/mod.rs"]
+mod common;
 mod herd;
 mod journeys;
 mod manners;
 mod pictures;
 mod pty;
+mod readme;
+mod real;
 mod sizes;
 mod stage;
 mod svg;
