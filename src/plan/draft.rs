@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::named;
 use super::rehearse::{self, Made, Meter};
-use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, Step, is_one_switch};
-use crate::chain::{Gate, Opener};
+use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Ranges, Step, is_one_switch};
+use super::{kept, named};
+use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
 use crate::image::{Format, NewImage, Written};
@@ -34,6 +34,8 @@ pub(super) struct Draft<'a> {
     pub(super) meter: Meter,
     /// Images that are gone afterwards.
     gone: Vec<NodeId>,
+    /// Images that have another name afterwards.
+    renamed: Vec<(PathBuf, PathBuf)>,
     /// Images that the plan makes.
     made: Made,
     /// A file whose second name is known.
@@ -46,6 +48,7 @@ impl<'a> Draft<'a> {
             operation,
             title: String::new(),
             views_changed: Vec::new(),
+            kept: Vec::new(),
             steps: Vec::new(),
             cost: super::Cost::default(),
             hazards: Vec::new(),
@@ -63,6 +66,7 @@ impl<'a> Draft<'a> {
             plan,
             meter: Meter::new(),
             gone: Vec::new(),
+            renamed: Vec::new(),
             made: Made::new(),
             two_names: None,
         }
@@ -79,6 +83,18 @@ impl<'a> Draft<'a> {
 
     pub(super) fn view_changed(&mut self, path: &Path) {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
+    }
+
+    /// Says that `view` must read afterwards as `was`, of `bytes`, does now.
+    pub(super) fn reads_as(&mut self, view: ViewSpec, was: ViewSpec, bytes: u64) {
+        self.plan.kept.push(Kept { view, was, bytes });
+    }
+
+    /// How the active state of the image at `path` is named afterwards.
+    fn now_at(&self, path: &Path) -> ViewSpec {
+        let to = self.renamed.iter().find(|(from, _)| from == path).map_or(path, |(_, to)| to);
+        let node = self.after.find(to).and_then(|id| self.after.get(id));
+        ViewSpec { format: node.and_then(|node| node.format), ..ViewSpec::active(to) }
     }
 
     /// Names all views of an image.
@@ -114,7 +130,7 @@ impl<'a> Draft<'a> {
             Ranges::Delta { by_content, .. } => by_content,
             _ => false,
         };
-        let step_compresses = step.compress;
+        let depends = step.compress || step.sparse;
         match rehearse::copy(&mut step, &opener, &self.made) {
             Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
@@ -127,7 +143,7 @@ impl<'a> Draft<'a> {
                 }
                 // Blocks under bytes in place are the file system's; what zeros free there is not known.
                 self.meter.cost.exact &= !in_place;
-                self.meter.cost.exact &= !at_most && !step_compresses;
+                self.meter.cost.exact &= !at_most && !depends;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -242,6 +258,7 @@ impl<'a> Draft<'a> {
 
     /// Records the name that an image will have.
     pub(super) fn renamed(&mut self, id: NodeId, to: &Path) {
+        self.renamed.extend(self.before.get(id).map(|node| (node.path.clone(), to.to_path_buf())));
         self.after = self.after.renamed(id, to);
     }
 
@@ -359,6 +376,8 @@ impl<'a> Draft<'a> {
             self.meter.marked(&self.plan.steps);
         }
         self.flag_the_rest();
+        let others = kept::others(&self.plan, self.before, &self.gone, |path| self.now_at(path));
+        self.plan.kept.extend(others);
         self.gone.sort();
         for id in self.gone.iter().rev() {
             self.after = self.after.removed(*id);

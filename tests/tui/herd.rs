@@ -133,6 +133,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
             ranges: Ranges::Committed { top: top.clone(), base: base.clone(), unit: 1 },
             resize_to: None,
             compress: false,
+            sparse: false,
             data_bytes,
             zero_bytes: 0,
         })
@@ -154,6 +155,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     Plan {
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
+        kept: Vec::new(),
         views_changed: vec!["Snap-1.qcow2".into()],
         steps,
         cost: Cost {

@@ -61,6 +61,7 @@ impl Proposal {
         let plan = Plan {
             operation,
             title,
+            kept: Vec::new(),
             views_changed: Vec::new(),
             steps: Vec::new(),
             cost: Cost::default(),
