@@ -2,6 +2,7 @@
 
 use super::operation::{Operation, Proposal};
 use super::request::Verb;
+use crate::chain::ViewSpec;
 use crate::plan::HazardKind;
 
 /// What a key, a click or a line of the help asks for.
@@ -28,12 +29,16 @@ pub(super) enum Action {
     PreviousTab,
     GoForest,
     GoFigure,
+    GoLayers,
     GoInfo,
     GoHealth,
     GoJobs,
     Filter,
     NextMatch,
     PreviousMatch,
+    Mark,
+    Remedy,
+    Verify,
     /// Something that is planned first.
     Operate(Verb),
     Rescan,
@@ -85,6 +90,7 @@ impl Action {
             Self::PreviousTab => "previous-tab",
             Self::GoForest => "forest",
             Self::GoFigure => "figure",
+            Self::GoLayers => "layers",
             Self::GoInfo => "info",
             Self::GoHealth => "health",
             Self::GoJobs => "jobs",
@@ -92,6 +98,9 @@ impl Action {
             Self::NextMatch => "next-match",
             Self::PreviousMatch => "previous-match",
             Self::Operate(verb) => verb.name(),
+            Self::Mark => "mark",
+            Self::Remedy => "remedy",
+            Self::Verify => "verify",
             Self::Rescan => "rescan",
             Self::CopyPath => "copy-path",
             Self::CopyCommand => "copy-command",
@@ -122,7 +131,9 @@ impl Action {
         match self {
             Self::GoForest => "tree list",
             Self::GoInfo => "facts snapshot list measure",
+            Self::GoLayers => "map allocation strips",
             Self::GoHealth => "check problems",
+            Self::Verify => "compare diff",
             Self::GoJobs => "progress results",
             Self::Rescan => "refresh reload",
             Self::Operate(verb) => verb.other_words(),
@@ -136,6 +147,8 @@ impl Action {
 pub(super) enum Effect {
     /// Look through the folders again.
     Scan,
+    /// Compare two views; the answers carry the number back.
+    Verify { number: u64, views: [ViewSpec; 2] },
     /// Plan each of the ways to something; the answer carries the number back.
     Plan { number: u64, operations: Vec<Operation> },
     /// Start a job.

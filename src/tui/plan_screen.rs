@@ -11,7 +11,7 @@ use super::operation::{Operation, Proposal, Tier, Way, safest, ways};
 use super::request::{Asked, Request, Value};
 use super::text_fit;
 use crate::error::Error;
-use crate::forest::{Forest, NodeId, SnapshotNode};
+use crate::forest::{self, Forest, NodeId, SnapshotNode};
 use crate::plan::{Hazard, HazardKind, Plan, SnapshotRequest};
 use crate::text::Shown;
 
@@ -32,10 +32,8 @@ pub(super) enum Field {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) proposal: Box<Proposal>,
-    pub(super) before: Drawing,
-    pub(super) after: Drawing,
-    /// The images that data leaves and enters, in each drawing.
-    pub(super) marked: [Vec<NodeId>; 2],
+    /// What it is about, before and after, and the data that flows between.
+    pub(super) drawing: Drawing,
     /// Room on the file system that is written to.
     pub(super) free: Option<u64>,
 }
@@ -305,8 +303,7 @@ impl PlanScreen {
         if let Some(Ok(ready)) = self.planned.get(self.at)
             && std::mem::take(&mut self.reveal)
         {
-            let [marked, _] = &ready.marked;
-            let boxes = ready.before.figure.boxes.iter().filter(|b| marked.contains(&b.node));
+            let boxes = ready.drawing.figure.boxes.iter().filter(|b| b.touched);
             let right = boxes.clone().map(|b| b.col + b.width).max().unwrap_or(0);
             let left = boxes.map(|b| b.col).min().unwrap_or(0);
             self.pan = if right > columns { left.saturating_sub(2) } else { 0 };
@@ -315,7 +312,7 @@ impl PlanScreen {
     }
 
     fn figure_width(&self) -> usize {
-        self.ready().map_or(0, |r| r.before.width.max(r.after.width))
+        self.ready().map_or(0, |r| r.drawing.width)
     }
 }
 
@@ -332,17 +329,14 @@ impl Ready {
         let touched: Vec<_> = operation.subject().into_iter().chain(ends).collect();
         // What stands alone, or is gone, afterwards does not take the rest of its tree out of the picture.
         let known = plan.concerned(&plan.before);
-        let draw = |forest: &Forest| {
+        let part = |forest: &Forest| {
             let made = plan.concerned(forest);
             let here = |path: &Path| known.find(path).is_some() || made.find(path).is_some();
             let part = forest.families(|node| here(&node.path));
-            let part = if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part };
-            let marked = touched.iter().filter_map(|path| part.find(path)).collect();
-            (Drawing::new(&part, ascii), marked)
+            if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part }
         };
-        let (before, marked_before) = draw(&plan.before);
-        let (after, marked_after) = draw(&plan.after);
-        Self { before, after, marked: [marked_before, marked_after], free, proposal: Box::new(proposal) }
+        let figure = forest::change(&part(&plan.before), &part(&plan.after), &plan.data_flows(), ascii);
+        Self { drawing: Drawing::of(figure), free, proposal: Box::new(proposal) }
     }
 }
 
@@ -352,7 +346,7 @@ const ORDINARY_RATE: u64 = 300 << 20;
 impl Ready {
     /// Whether there are figures to show.
     pub(super) fn is_drawn(&self) -> bool {
-        !(self.before.figure.lines.is_empty() && self.after.figure.lines.is_empty())
+        !self.drawing.figure.boxes.is_empty()
     }
 
     /// About how long it takes, in words; nothing for what moves no data.

@@ -10,9 +10,11 @@ use super::keymap::{self, Binding};
 use super::model::{Focus, HelpState, Model, Overlay, Tab};
 use super::palette;
 use super::plan_screen::Field;
+use super::remedy;
 use super::update_form as form;
 use super::update_plan as plan;
 pub(super) use super::update_plan::look_again;
+use super::verify::VerifyScreen;
 use crate::text::Shown;
 
 /// Columns and lines that one key pans a figure.
@@ -105,6 +107,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     {
         return effects;
     }
+    if matches!(model.overlays.last(), Some(Overlay::Verify(_)))
+        && let Some(effects) = verify_act(model, action)
+    {
+        return effects;
+    }
     if matches!(model.overlays.last(), Some(Overlay::Form(_)))
         && let Some(effects) = form::act(model, action)
     {
@@ -148,6 +155,16 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.pane.select(&forest, row);
             }
         }
+        Action::Mark => {
+            if let (Some(forest), Some(row)) = (model.forest.clone(), model.pane.selected()) {
+                model.pane.mark(&forest, row);
+                move_selection(model, Action::Down);
+            }
+        }
+        Action::Remedy => {
+            return remedy::offer(model).map(|offer| plan::begin(model, offer.verb)).unwrap_or_default();
+        }
+        Action::Verify => return verify(model),
         Action::Operate(verb) => return plan::begin(model, verb),
         Action::Rescan => return vec![Effect::Scan],
         Action::CopyPath => return copy_path(model),
@@ -169,6 +186,7 @@ fn navigate(model: &mut Model, action: Action) {
         Action::PreviousTab => go_tab(model, model.tab.turn(Tab::ALL.len() - 1)),
         Action::GoForest => model.focus = Focus::Forest,
         Action::GoFigure => focus_tab(model, Tab::Figure),
+        Action::GoLayers => focus_tab(model, Tab::Layers),
         Action::GoInfo => focus_tab(model, Tab::Info),
         Action::GoHealth => focus_tab(model, Tab::Health),
         Action::GoJobs => model.focus = Focus::Jobs,
@@ -225,6 +243,34 @@ fn scroll_detail(model: &mut Model, action: Action) {
     }
 }
 
+/// Opens the screen that compares two views, and has it done.
+fn verify(model: &mut Model) -> Vec<Effect> {
+    let Some(views) = model.to_verify() else { return Vec::new() };
+    model.plan_number += 1;
+    let number = model.plan_number;
+    model.overlays.push(Overlay::Verify(Box::new(VerifyScreen::new(number, views.clone()))));
+    vec![Effect::Verify { number, views }]
+}
+
+fn verify_act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+    let screen = model.verify_screen()?;
+    let half = 8;
+    match action {
+        Action::Down => screen.scroll += 1,
+        Action::Up => screen.scroll = screen.scroll.saturating_sub(1),
+        Action::HalfDown => screen.scroll += half,
+        Action::HalfUp => screen.scroll = screen.scroll.saturating_sub(half),
+        Action::CopyPath => {
+            let command = screen.command();
+            model.say("copied the command");
+            return Some(vec![Effect::Copy(command)]);
+        }
+        _ => return None,
+    }
+    screen.scroll = screen.scroll.min(screen.scroll_max);
+    Some(Vec::new())
+}
+
 fn turn_pane(model: &mut Model, forward: bool) {
     let mut panes = vec![Focus::Forest, Focus::Detail];
     if !model.jobs.is_empty() {
@@ -255,6 +301,7 @@ fn close(model: &mut Model) {
         }
         None if model.focus == Focus::Detail => model.focus = Focus::Forest,
         None if !model.pane.filter.is_empty() => filter(model, ""),
+        None if !model.pane.marks.is_empty() => model.pane.marks.clear(),
         None => {
             model.jobs.retain(|job| job.outcome.is_none());
             model.focus = Focus::Forest;
@@ -310,6 +357,7 @@ fn run_line(model: &mut Model) -> Vec<Effect> {
     let Some(Overlay::Help(state) | Overlay::Palette(state)) = model.overlays.last() else {
         return Vec::new();
     };
+    palette::debug_panic(state.search.value());
     let Some(line) = lines.get(state.selected) else { return Vec::new() };
     if let Some(why) = help::why_not(model, line) {
         model.warn(why);

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
 mod herd;
 mod journeys;
 mod manners;
@@ -11,6 +12,7 @@ mod pictures;
 mod pty;
 mod readme;
 mod real;
+mod screens;
 mod sizes;
 mod stage;
 mod svg;

@@ -41,6 +41,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Some(_) if focused => Some(" x stops it "),
         Some(_) => None,
         None if model.jobs.is_empty() => None,
+        None if model.jobs.iter().any(|job| job.comparable().is_some()) => {
+            Some(" v verifies the copy, Esc dismisses ")
+        }
         None => Some(" Esc dismisses "),
     };
     if let Some(hint) = hint {

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cowherd::chain::Gate;
+use cowherd::chain::{Gate, Strips, ViewSpec};
 use cowherd::error::Result;
 use cowherd::forest::{Forest, ScanOptions};
 use cowherd::image::qcow2::{CreateOptions, create};
 use cowherd::image::{BackingRef, Format};
 use cowherd::job::{self, Job, Leftover};
 use cowherd::plan::HazardKind;
-use cowherd::storage::{RealFile, TRASH, Trashed};
-use cowherd::tui::{Engine, Floors, Operation, Options, Proposal, Running, Work};
+use cowherd::storage::{RealFile, TRASH, Trashed, Watch};
+use cowherd::tui::{Begun, Engine, Floors, Operation, Options, Proposal, Running, Verified, Work};
 
 use crate::common::{self, Random};
 use crate::stage::{Shared, Stage};
@@ -140,6 +140,18 @@ impl Engine for Slow {
 
     fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal> {
         Floors.plan(forest, operation, gate)
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
+
+    fn strips(&self, view: &ViewSpec, gate: &Gate, going: &dyn Fn() -> bool) -> Result<Strips> {
+        Floors.strips(view, gate, going)
+    }
+
+    fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        Floors.verify(views, gate, begin)
     }
 
     fn start(&self, proposal: Proposal, accepted: &[HazardKind], _: &Gate) -> Result<Box<dyn Running>> {
