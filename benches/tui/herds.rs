@@ -9,10 +9,10 @@ use cowherd::image::{BackingRef, Target};
 use cowherd::storage::{File, MemFile, RealFile};
 use cowherd::units::Guest;
 
-/// An image with little in it, as bytes.
-fn small(backing: Option<BackingRef>) -> Vec<u8> {
+/// An image with nothing in it, as bytes.
+fn empty(virtual_size: u64, cluster_size: u64, backing: Option<BackingRef>) -> Vec<u8> {
     let file: Arc<dyn File> = Arc::new(MemFile::new("small", Vec::new()));
-    let options = CreateOptions { virtual_size: 20 << 30, backing, ..CreateOptions::default() };
+    let options = CreateOptions { virtual_size, cluster_size, backing, ..CreateOptions::default() };
     create(&*file, &options).unwrap();
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_at(0, &mut bytes).unwrap();
@@ -25,6 +25,8 @@ fn on(name: &str) -> Option<BackingRef> {
 
 /// So many images: bases with nine overlays each.
 pub(crate) fn many(folder: &Path, count: usize) {
+    // Small ones: what is measured is how many there are.
+    let small = |backing| empty(1 << 30, 4096, backing);
     let (base, mut overlay) = (small(None), Vec::new());
     for i in 0..count {
         let name = format!("image-{i:05}.qcow2");
@@ -37,9 +39,10 @@ pub(crate) fn many(folder: &Path, count: usize) {
 
 /// A base and an overlay with so much data.
 pub(crate) fn pair(folder: &Path, bytes: u64) {
-    fs::write(folder.join("base.qcow2"), small(None)).unwrap();
+    let large = |backing| empty(20 << 30, 65536, backing);
+    fs::write(folder.join("base.qcow2"), large(None)).unwrap();
     let top = folder.join("top.qcow2");
-    fs::write(&top, small(on("base.qcow2"))).unwrap();
+    fs::write(&top, large(on("base.qcow2"))).unwrap();
     let file: Arc<dyn File> = Arc::new(RealFile::open(&top, true).unwrap());
     let mut writer = Writer::open(file.clone(), false).unwrap();
     let (chunk, mut at) = (1 << 20, 0);

@@ -88,7 +88,7 @@ fn keys() {
 
 fn beside_a_job() {
     let folder = tempfile::tempdir().unwrap();
-    herds::pair(folder.path(), 3 << 30);
+    herds::pair(folder.path(), 2 << 30);
     let mut session = Session::start(folder.path());
     session.until(|screen| screen.contents().contains("top.qcow2"));
     session.types("jc");
@@ -101,7 +101,7 @@ fn beside_a_job() {
         times.extend(each_key(&mut session, 2));
     }
     let what = format!(
-        "a key while 3 GiB are committed ({} keys in {:.1} s)",
+        "a key while 2 GiB are committed ({} keys in {:.1} s)",
         times.len(),
         start.elapsed().as_secs_f64()
     );

@@ -35,6 +35,7 @@ mod theme;
 mod update;
 mod update_form;
 mod update_plan;
+mod update_verify;
 mod verify;
 mod view;
 mod words;

@@ -177,8 +177,8 @@ pub(super) struct Glyphs {
     pub(super) scroll: (&'static str, &'static str),
     pub(super) rule: &'static str,
     pub(super) marked: &'static str,
-    /// A piece of a strip: data that is seen, data that is not, zeros, nothing.
-    pub(super) strip: [&'static str; 4],
+    /// A piece of a strip: data that is seen, data of which less than half is, data that is not, zeros, nothing.
+    pub(super) strip: [&'static str; 5],
     pub(super) differs: &'static str,
 }
 
@@ -207,7 +207,7 @@ const UNICODE: Glyphs = Glyphs {
     scroll: ("│", "┃"),
     rule: "─",
     marked: "✓",
-    strip: ["▆", "░", "0", "·"],
+    strip: ["▆", "▄", "░", "0", "·"],
     differs: "▲",
 };
 
@@ -247,7 +247,7 @@ const ASCII: Glyphs = Glyphs {
     scroll: ("|", "#"),
     rule: "-",
     marked: "+",
-    strip: ["#", "x", "0", "."],
+    strip: ["#", "=", "x", "0", "."],
     differs: "^",
 };
 

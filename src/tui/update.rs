@@ -14,7 +14,7 @@ use super::remedy;
 use super::update_form as form;
 use super::update_plan as plan;
 pub(super) use super::update_plan::look_again;
-use super::verify::VerifyScreen;
+use super::update_verify as verify;
 use crate::text::Shown;
 
 /// Columns and lines that one key pans a figure.
@@ -108,7 +108,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         return effects;
     }
     if matches!(model.overlays.last(), Some(Overlay::Verify(_)))
-        && let Some(effects) = verify_act(model, action)
+        && let Some(effects) = verify::act(model, action)
     {
         return effects;
     }
@@ -164,7 +164,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Remedy => {
             return remedy::offer(model).map(|offer| plan::begin(model, offer.verb)).unwrap_or_default();
         }
-        Action::Verify => return verify(model),
+        Action::Verify => return verify::open(model),
         Action::Operate(verb) => return plan::begin(model, verb),
         Action::Rescan => return vec![Effect::Scan],
         Action::CopyPath => return copy_path(model),
@@ -241,34 +241,6 @@ fn scroll_detail(model: &mut Model, action: Action) {
             model.detail_scroll = to.min(model.detail_scroll_max);
         }
     }
-}
-
-/// Opens the screen that compares two views, and has it done.
-fn verify(model: &mut Model) -> Vec<Effect> {
-    let Some(views) = model.to_verify() else { return Vec::new() };
-    model.plan_number += 1;
-    let number = model.plan_number;
-    model.overlays.push(Overlay::Verify(Box::new(VerifyScreen::new(number, views.clone()))));
-    vec![Effect::Verify { number, views }]
-}
-
-fn verify_act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
-    let screen = model.verify_screen()?;
-    let half = 8;
-    match action {
-        Action::Down => screen.scroll += 1,
-        Action::Up => screen.scroll = screen.scroll.saturating_sub(1),
-        Action::HalfDown => screen.scroll += half,
-        Action::HalfUp => screen.scroll = screen.scroll.saturating_sub(half),
-        Action::CopyPath => {
-            let command = screen.command();
-            model.say("copied the command");
-            return Some(vec![Effect::Copy(command)]);
-        }
-        _ => return None,
-    }
-    screen.scroll = screen.scroll.min(screen.scroll_max);
-    Some(Vec::new())
 }
 
 fn turn_pane(model: &mut Model, forward: bool) {

@@ -149,6 +149,7 @@ fn shape(symbol: &str, (x, y): (f64, f64)) -> Option<(String, bool)> {
         '◀' => (format!("M{r:.1} {:.1}v8L{x:.1} {cy:.1}z", cy - 4.0), true),
         '▶' => (format!("M{x:.1} {:.1}v8L{r:.1} {cy:.1}z", cy - 4.0), true),
         '▼' => (format!("M{:.1} {:.1}h7L{cx:.1} {:.1}z", cx - 3.5, y + 5.0, b - 4.0), true),
+        '▄' => (format!("M{x:.1} {cy:.1}h{W}v{:.1}h-{W}z", H / 2.0), true),
         '▆' => (format!("M{x:.1} {:.1}h{W}v{:.1}h-{W}z", y + H / 4.0, H * 0.75), true),
         '░' => {
             let dots = (0..8).map(|i| {

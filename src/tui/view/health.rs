@@ -16,11 +16,7 @@ use crate::text::Shown;
 const LISTED: usize = 100;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
-    let width = area.width.saturating_sub(4) as usize;
-    let lines = lines(model, width);
-    let block = parts::tabs(model);
-    let max = parts::scrolled(frame, area, block, lines, model.detail_scroll, model.glyphs);
-    model.detail_scroll_max = max;
+    parts::tab(frame, area, model, lines);
 }
 
 fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {

@@ -21,11 +21,7 @@ const NAMES: usize = 18;
 const BYTES: usize = 9;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
-    let width = area.width.saturating_sub(4) as usize;
-    let lines = lines(model, width);
-    let block = parts::tabs(model);
-    let max = parts::scrolled(frame, area, block, lines, model.detail_scroll, model.glyphs);
-    model.detail_scroll_max = max;
+    parts::tab(frame, area, model, lines);
 }
 
 fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
@@ -129,9 +125,10 @@ pub(super) fn cells(pieces: &[Held], glyphs: Glyphs) -> Vec<Span<'static>> {
 
 /// What a piece is shown as: what is seen of it wins, data wins over zeros.
 fn cell(held: &Held, glyphs: Glyphs) -> (&'static str, Style) {
-    let [data, shadowed, zero, nothing] = glyphs.strip;
+    let [data, partly, shadowed, zero, nothing] = glyphs.strip;
     match held {
-        Held { data_seen: 1.., .. } => (data, Theme::OK),
+        Held { data_seen: 1.., .. } if held.data_seen >= held.data / 2 => (data, Theme::OK),
+        Held { data_seen: 1.., .. } => (partly, Theme::OK),
         Held { zero_seen: 1.., .. } => (zero, Theme::SNAPSHOT),
         Held { data: 1.., .. } => (shadowed, Theme::PLAIN),
         Held { zero: 1.., .. } => (zero, Theme::DIM),
@@ -140,9 +137,10 @@ fn cell(held: &Held, glyphs: Glyphs) -> (&'static str, Style) {
 }
 
 fn legend(glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
-    let [data, shadowed, zero, nothing] = glyphs.strip;
+    let [data, partly, shadowed, zero, nothing] = glyphs.strip;
     let entries = [
         (data, Theme::OK, "data that is read from here"),
+        (partly, Theme::OK, "less than half of it"),
         (shadowed, Theme::PLAIN, "data that something newer replaces"),
         (zero, Theme::SNAPSHOT, "zeros"),
         (nothing, Theme::DIM, "nothing: what is below is read"),
