@@ -13,6 +13,7 @@ use super::plan_screen::Field;
 use super::remedy;
 use super::update_form as form;
 use super::update_plan as plan;
+pub(super) use super::update_plan::look_again;
 use super::update_verify as verify;
 use crate::text::Shown;
 

@@ -2,12 +2,16 @@
 //! pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod herd;
 mod journeys;
 mod manners;
 mod pictures;
 mod pty;
+mod readme;
+mod real;
 mod screens;
 mod sizes;
 mod stage;
