@@ -131,7 +131,9 @@ impl Change<'_> {
         let compacted = image::compact(layer.clone(), to.format(), true, &mut |_| Ok(()))?;
         if compacted.changes {
             let step = Step::Compact { image: self.node.path.clone(), format: to.format() };
-            draft.counted(step, &*layer, compacted.written, compacted.exact)?;
+            // Where the layer has whole pages, the file system may have parts of them.
+            let freed_bytes = compacted.written.freed_bytes + to.cluster_size();
+            draft.counted(step, &*layer, Written { freed_bytes, ..compacted.written }, false)?;
         }
         Ok(())
     }
