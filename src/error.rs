@@ -84,6 +84,12 @@ impl Error {
         Self::new(Kind::Corrupt, what)
     }
 
+    /// An image that a job of ours keeps everybody away from.
+    pub fn fenced() -> Self {
+        Self::new(Kind::Interrupted, "a job that changes what it is based on was cut off, or still runs")
+            .remedy("`cowherd recover` on its folder finishes what was interrupted, or undoes it")
+    }
+
     /// Valid, but not supported.
     pub fn unsupported(what: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, what)

@@ -1,4 +1,5 @@
-//! Paths in JSON: text where they are UTF-8, a list of bytes where they are not.
+//! What JSON has no words for: paths (text where they are UTF-8, a list of bytes where they are not), and
+//! sectors (hexadecimal digits).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -58,6 +59,31 @@ pub(crate) mod path_option {
     }
 }
 
+/// A sector.
+pub(crate) mod sector {
+    use serde::de::Error;
+
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(sector: &[u8; 512], s: S) -> Result<S::Ok, S::Error> {
+        let mut digits = String::with_capacity(1024);
+        for byte in sector {
+            digits.extend(
+                [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')),
+            );
+        }
+        digits.serialize(s)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 512], D::Error> {
+        let digits = String::deserialize(d)?;
+        let digits: Option<Vec<_>> = digits.chars().map(|c| c.to_digit(16)).collect();
+        let bytes = digits.unwrap_or_default();
+        let bytes: Vec<u8> = bytes.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
+        bytes.try_into().map_err(|_| D::Error::custom("not a sector"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +94,18 @@ mod tests {
         one: PathBuf,
         #[serde(with = "path_option")]
         two: Option<PathBuf>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Sector(#[serde(with = "sector")] [u8; 512]);
+
+    #[test]
+    fn a_sector_survives() -> serde_json::Result<()> {
+        let sector = Sector(std::array::from_fn(|i| (i * 7) as u8));
+        let text = serde_json::to_string(&sector)?;
+        assert_eq!(serde_json::from_str::<Sector>(&text)?, sector);
+        assert!(serde_json::from_str::<Sector>(&text.replacen('0', "", 1)).is_err());
+        Ok(())
     }
 
     #[test]

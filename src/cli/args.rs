@@ -10,8 +10,8 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Agreeing, Changing, Commit, Compact, Create, Delete, Export, How, Import, Overlay, Pull, Rebase, Recover,
-    Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
+    Agreeing, Changing, Commit, Compact, Convert, Create, Delete, Export, How, Import, Overlay, Pull, Rebase,
+    Recover, Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
 };
 pub(super) use super::args_serve::Serve;
 use super::exit::Verb;
@@ -94,6 +94,12 @@ pub(super) enum Command {
     /// punched. Compressed clusters, and data under LUKS, stay where they are; what is free between them
     /// goes back all the same. The data file of an image that has one is left alone.
     Compact(Compact),
+    /// Make an image one of another format in place, without a copy of the disk; no view changes
+    ///
+    /// QED, qcow2 and raw become one another; a qcow2 image another version, or one with refcounts of another
+    /// width. New metadata is laid over the data that is there, and one sector switches to it. To raw, data
+    /// moves to its guest offset. What the new format cannot hold is named, with the command that moves it out.
+    Convert(Convert),
     /// Write a view, or what differs between two views, into an image of its own
     ///
     /// An internal snapshot can be exported while a guest runs on its image. With --chain every view of an
@@ -344,6 +350,7 @@ impl Cli {
             Command::Delete(args) => &mut args.how.allow,
             Command::Revert(args) => &mut args.how.allow,
             Command::Compact(args) => &mut args.how.allow,
+            Command::Convert(args) => &mut args.how.allow,
             Command::Export(args) => &mut args.how.allow,
             Command::Import(args) => &mut args.how.allow,
             Command::Snapshot(args) => match &mut args.action {

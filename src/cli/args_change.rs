@@ -153,6 +153,30 @@ pub(super) struct Delete {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Convert {
+    /// The image
+    pub(super) image: PathBuf,
+    /// What it is to become: qcow2, qed or raw
+    #[arg(long, value_name = "FMT", value_parser = format)]
+    pub(super) to: Format,
+    /// Rewrite the file itself (a copy is made by export)
+    #[arg(long, required = true)]
+    pub(super) in_place: bool,
+    /// Options of the new format. qcow2: compat (0.10, 1.1), refcount_bits, cluster_size; qed: cluster_size,
+    /// table_size. A qcow2 image keeps its cluster size
+    #[arg(short = 'o', value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(super) options: Vec<String>,
+    /// The format of its backing file, when that is not recorded
+    #[arg(short = 'F', value_name = "FMT", value_parser = format)]
+    pub(super) backing_format: Option<Format>,
+    /// Leave new metadata at the end of the file; as long as the job runs, all can be taken back then
+    #[arg(long)]
+    pub(super) no_compact: bool,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Export {
     /// The view; with --chain, the image on top
     pub(super) view: OsString,

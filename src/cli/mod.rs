@@ -15,6 +15,7 @@ mod check;
 mod commit;
 mod compact;
 mod compare;
+mod convert;
 mod create;
 mod delete;
 mod demo;
@@ -109,6 +110,7 @@ fn run(cli: Cli, config: &Config, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Delete(args)) => delete::run(&args, out),
         Some(Command::Revert(args)) => revert::run(&args, out),
         Some(Command::Compact(args)) => compact::run(&args, out),
+        Some(Command::Convert(args)) => convert::run(&args, out),
         Some(Command::Export(args)) => export::run(&args, out),
         Some(Command::Import(args)) => export::import(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{DataFile, Format, NewImage, Preallocation, qcow2, qed};
+use crate::plan::Wishes;
 use crate::text::Shown;
 use crate::units::parse_size;
 
@@ -85,6 +86,30 @@ pub(super) fn raw(texts: &[String]) -> Result<Preallocation> {
         }
     }
     Ok(ahead)
+}
+
+/// What can be said about an image that another one becomes in place.
+pub(super) fn wishes(texts: &[String]) -> Result<Wishes> {
+    let mut wishes = Wishes::default();
+    for text in texts {
+        let bad = || impossible(text);
+        match text.split_once('=') {
+            Some(("cluster_size", v)) => wishes.cluster_size = Some(parse_size(v).ok_or_else(bad)?),
+            Some(("table_size", v)) => wishes.table_size = Some(v.parse().map_err(|_| bad())?),
+            Some(("refcount_bits", v)) => wishes.refcount_bits = Some(v.parse().map_err(|_| bad())?),
+            Some(("compat", "0.10" | "v2")) => wishes.version = Some(2),
+            Some(("compat", "1.1" | "v3")) => wishes.version = Some(3),
+            Some(("compat", _)) => return Err(bad()),
+            _ => {
+                let known = "cluster_size, compat, refcount_bits and table_size";
+                return Err(usage(format!(
+                    "option \"{}\" is not one of a conversion in place (known: {known})",
+                    Shown::new(text)
+                )));
+            }
+        }
+    }
+    Ok(wishes)
 }
 
 fn preallocation(name: &str) -> Option<Preallocation> {

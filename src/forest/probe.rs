@@ -212,7 +212,7 @@ fn snapshot(s: &image::Snapshot) -> SnapshotNode {
 
 fn kind_of(e: &Error) -> ProblemKind {
     match e.kind() {
-        Kind::Io | Kind::NotFound | Kind::InUse => ProblemKind::Unreadable,
+        Kind::Io | Kind::NotFound | Kind::InUse | Kind::Interrupted => ProblemKind::Unreadable,
         Kind::Unsupported => ProblemKind::Unsupported,
         _ => ProblemKind::Corrupt,
     }

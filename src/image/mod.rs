@@ -9,6 +9,7 @@
 //! memory is taken for them, offsets with checked arithmetic.
 
 mod compact;
+pub mod convert;
 mod files;
 mod format;
 mod measure;
@@ -18,6 +19,7 @@ mod prealloc;
 pub mod qcow2;
 pub mod qed;
 pub mod raw;
+mod used;
 
 use std::sync::Arc;
 
@@ -47,6 +49,11 @@ pub trait Image: Send + Sync {
 
     /// Bytes per mapping unit, a power of two; 512 for raw.
     fn cluster_size(&self) -> u64;
+
+    /// First byte behind the header and what belongs to it: extensions, the backing name.
+    fn header_end(&self) -> u64 {
+        0
+    }
 
     /// The backing file it names, as recorded; never opened here.
     fn backing(&self) -> Option<&BackingRef>;
@@ -229,17 +236,40 @@ pub fn repair(file: Arc<dyn File>, format: Format, what: Repair, dry: bool) -> R
 /// Records `backing` as the backing file of the image in `file`, or that it has none: one sector, so
 /// that it is the old one or the new one at every instant. Returns how many bytes that took. The caller holds the write lock.
 ///
-/// QED can record no format but raw; there any other is left for the reader to find out.
-pub fn relink(file: &dyn File, format: Format, backing: Option<&BackingRef>) -> Result<u64> {
+/// QED can record no format but raw; there any other is left for the reader to find out. In the same switch
+/// the image's [`fence`] goes `up` or down.
+pub fn relink(file: &dyn File, format: Format, backing: Option<&BackingRef>, up: bool) -> Result<u64> {
     match format {
         Format::Raw => Err(Error::unsupported("a raw image cannot have a backing file")),
-        Format::Qcow2 => qcow2::relink(file, backing),
-        Format::Qed => qed::relink(file, backing),
+        Format::Qcow2 => qcow2::relink(file, backing, up),
+        Format::Qed => qed::relink(file, backing, up),
     }
     .at(file.path())
 }
 
-/// Bytes that setting a mark writes, or clearing it: sector 0.
+/// Puts a fence around the image in `file`, or takes it away: with one, nobody opens it, neither for reading
+/// nor for writing, because its header asks for something that no program knows. For as long as what it would
+/// read is in flight. Durable on return; one sector. The caller holds the write lock.
+pub fn fence(file: &dyn File, format: Format, up: bool) -> Result<()> {
+    match format {
+        Format::Raw => Err(Error::unsupported("a raw image has no place for a fence")),
+        Format::Qcow2 => qcow2::fence(file, up),
+        Format::Qed => qed::fence(file, up),
+    }
+    .at(file.path())
+}
+
+/// Whether there is a fence around the image in `file`.
+pub fn is_fenced(file: &dyn File, format: Format) -> Result<bool> {
+    match format {
+        Format::Raw => Ok(false),
+        Format::Qcow2 => qcow2::is_fenced(file),
+        Format::Qed => qed::is_fenced(file),
+    }
+    .at(file.path())
+}
+
+/// Bytes that setting a mark or a fence writes, or clearing it: sector 0.
 pub const MARK_BYTES: u64 = 512;
 
 /// Sets or clears the mark of a job on the image in `file`: a bit in its header that every other program

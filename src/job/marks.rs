@@ -1,16 +1,39 @@
 //! Marks on the images that a job writes, from before the first step until after the last.
 
 use super::files::Files;
-use super::journal::{Journal, Mark, Now, Was};
+use super::journal::{At, Before, Journal, Mark, Now, Was};
 use super::run::{Run, seen};
 use super::task::Task;
 use crate::error::{Place, Result};
 use crate::image;
+use crate::image::convert::Start;
 use crate::plan::{self, Step};
 use crate::storage::Disk;
 
+/// What undoing `task` will take.
+pub(super) fn before(task: &Task, files: &Files) -> Result<Before> {
+    Ok(Before {
+        marks: to_set(task, files)?,
+        links: links(task, files)?,
+        starts: starts(task, files)?,
+        ..Before::default()
+    })
+}
+
+/// How the files begin that `task` converts.
+fn starts(task: &Task, files: &Files) -> Result<Vec<At>> {
+    let mut starts: Vec<At> = Vec::new();
+    for step in &task.steps {
+        let Step::Convert { image, .. } = step else { continue };
+        if !starts.iter().any(|known| known.path == *image) {
+            starts.push(At { path: image.clone(), start: Start::of(&*files.get(image)?.image)? });
+        }
+    }
+    Ok(starts)
+}
+
 /// The images of `task` that can bear a mark.
-pub(super) fn to_set(task: &Task, files: &Files) -> Result<Vec<Mark>> {
+fn to_set(task: &Task, files: &Files) -> Result<Vec<Mark>> {
     let mut marks = Vec::new();
     for (path, format) in plan::targets(&task.steps) {
         if image::marked(&*files.get(path)?.image, format).at(path)?.is_some() {
@@ -35,7 +58,7 @@ pub(super) fn bytes(marks: &[Mark]) -> u64 {
 }
 
 /// The backing files that the images have whose references `task` changes.
-pub(super) fn links(task: &Task, files: &Files) -> Result<Vec<Was>> {
+fn links(task: &Task, files: &Files) -> Result<Vec<Was>> {
     let mut links: Vec<Was> = Vec::new();
     for step in &task.steps {
         let Step::Relink { image, of, .. } = step else { continue };

@@ -43,7 +43,7 @@ pub(super) fn unused(disk: &dyn Disk, log: &Log, journal: &Stamp) -> Result<()> 
             (Some(marked), _) => marked,
             _ if !is_written(path) => now.is_not_newer(then),
             // A header alone: who used the image meanwhile did no harm to that.
-            (None, Some(Step::Relink { .. })) => now.id == then.id,
+            (None, Some(Step::Relink { .. } | Step::Fence { .. })) => now.id == then.id,
             (None, Some(Step::Link { .. } | Step::Unlink { .. } | Step::Trash { .. })) => {
                 now.same_content(then)
             }

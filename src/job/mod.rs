@@ -16,7 +16,7 @@
 //! | `comparing` | whether views read as they must, now that they may have changed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
-//! | `steps`, `names`, `streams` | one executor per step |
+//! | `steps`, `convert`, `names`, `streams` | one executor per step |
 //! | `journal`, `task` | what is being done and how far it is, beside the images |
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
@@ -24,6 +24,7 @@
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod comparing;
+mod convert;
 mod files;
 mod gather;
 mod giving;

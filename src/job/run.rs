@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::giving::Giving;
-use super::journal::{Done, Journal, Log, Now, Opening, Remembered};
+use super::journal::{Before, Done, Journal, Log, Now, Opening, Remembered};
 use super::mover::Pace;
 use super::task::Task;
 use super::undo::{possible, resumable, rolled_back};
@@ -34,9 +34,9 @@ pub(super) fn new(
     let mut run = Run::new(task, progress, disk.clone(), files, gate, options);
     run.remember()?;
     if !task.is_one_switch() {
-        let (marks, links) = (marks::to_set(task, &run.files)?, marks::links(task, &run.files)?);
         let remembered = std::mem::take(&mut run.remembered);
-        run.keep(Journal::begin(disk, Opening::new(task.clone(), marks, links, remembered))?);
+        let before = Before { remembered, ..marks::before(task, &run.files)? };
+        run.keep(Journal::begin(disk, Opening::new(task.clone(), before))?);
     }
     finish(run)
 }
@@ -145,7 +145,9 @@ impl<'a> Run<'a> {
             }
             self.progress.note(format!("step {} of {count}: {}", index + 1, step.describe()));
             // What is copied into free space changes nothing yet.
-            if step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_))) {
+            let changes_view =
+                step.changes_view() && (self.task.in_place(step) || !matches!(step, Step::Copy(_)));
+            if changes_view || self.task.ends_roll_back(index) {
                 self.no_way_back(index)?;
             }
             self.giving.wait(&step.writes())?;

@@ -26,6 +26,8 @@ impl Run<'_> {
             }
             Step::Empty { image, format, reverts } => self.empty(image, *format, *reverts),
             Step::Compact { image, format } => self.compact(image, *format),
+            Step::Convert { image, from, to, .. } => self.convert(image, from, to, index),
+            Step::Fence { image, of } => self.fence(image, *of),
             Step::Snapshot { image, change } => self.snapshot(image, change),
             Step::Repair { image, format, what } => self.repair(image, *format, *what),
             Step::Resize { image, format, to, .. } => self.resize(image, *format, *to),
@@ -49,7 +51,7 @@ impl Run<'_> {
         Opener { gate: self.gate.clone(), force_share: true, disk: self.disk.clone(), ..Opener::default() }
     }
 
-    fn wrote(&mut self, written: Written) {
+    pub(super) fn wrote(&mut self, written: Written) {
         self.report.written_bytes += written.data_bytes + written.meta_bytes;
         self.report.freed_bytes += written.freed_bytes;
     }
@@ -132,7 +134,7 @@ impl Run<'_> {
         }
         let file = self.files.get(image)?.image;
         let backing = reference(backing, format);
-        self.report.written_bytes += image::relink(&*file, of, backing.as_ref()).at(image)?;
+        self.report.written_bytes += image::relink(&*file, of, backing.as_ref(), false).at(image)?;
         Ok(())
     }
 

@@ -37,6 +37,7 @@ impl Task {
         let bytes = |step: &Step| match step {
             Step::Copy(copy) => copy.data_bytes,
             Step::Stream { bytes, .. } => *bytes,
+            Step::Convert { data_bytes, .. } => *data_bytes,
             // Of both sides.
             Step::Compare { bytes, .. } => bytes.saturating_mul(2),
             _ => 0,
@@ -55,6 +56,16 @@ impl Task {
         let (copy, link) = plan::linked_copy(&self.steps, &self.files)?;
         let Step::Relink { backing, format, .. } = link else { return None };
         Some((copy, reference(backing.as_deref(), *format)))
+    }
+
+    /// Whether a conversion cannot be taken back any more once this step begins.
+    pub(super) fn ends_roll_back(&self, index: usize) -> bool {
+        plan::ends_roll_back(&self.steps, index)
+    }
+
+    /// Whether the image at `path` has a fence around it for a part of the job.
+    pub(super) fn fences(&self, path: &Path) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Fence { image, .. } if image == path))
     }
 
     /// Whether the step overwrites what some view reads where it lies.

@@ -10,7 +10,7 @@ use super::marks;
 use super::names::find_in_trash;
 use super::run::Run;
 use crate::error::{Error, Kind, Result};
-use crate::image;
+use crate::image::{self, Format};
 use crate::plan::Step;
 use crate::storage::{link, rename, unlink};
 use crate::text::Shown;
@@ -18,7 +18,9 @@ use crate::text::Shown;
 /// Fails, with the reason, when the job cannot be undone any more.
 pub(super) fn possible(log: &Log) -> Result<()> {
     for index in log.to_undo() {
-        let Some(step) = log.task().steps.get(index).filter(|step| step.changes_view()) else { continue };
+        let stays =
+            |step: &&Step| step.changes_view() || becomes_raw(step) || log.task().ends_roll_back(index);
+        let Some(step) = log.task().steps.get(index).filter(stays) else { continue };
         if log.was_done(index) || log.was_begun(index) {
             let error = Error::new(Kind::Usage, "has changed already; the job can only be finished")
                 .remedy("run recover without --roll-back");
@@ -29,6 +31,11 @@ pub(super) fn possible(log: &Log) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the step leaves nothing of the old image in the end.
+fn becomes_raw(step: &Step) -> bool {
+    matches!(step, Step::Convert { to, .. } if to.format() == Format::Raw)
 }
 
 impl Run<'_> {
@@ -59,8 +66,12 @@ impl Run<'_> {
             Step::Relink { image, of, .. } => {
                 let was = log.opening.links.iter().find(|was| was.path == *image);
                 let was = was.and_then(|was| was.backing.as_ref());
-                image::relink(&*self.files.get(image)?.image, *of, was).map(|_| ())
+                // Its base has become something else by now, and is no more what this says.
+                let up = log.task().fences(image);
+                image::relink(&*self.files.get(image)?.image, *of, was, up).map(|_| ())
             }
+            Step::Fence { image, of } => image::fence(&*self.files.get(image)?.image, *of, false),
+            Step::Convert { image, from, to, .. } => self.unconvert(image, from, to, log),
             Step::Link { file, to } => match (there(file), there(to)) {
                 (Some(file), Some(new)) if file.id == new.id => unlink(&*disk, to),
                 (_, None) => Ok(()),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CopyMode, Ranges, SnapshotChange, Step};
+use crate::image::NewImage;
 use crate::text::{Shown, human_size};
 
 impl Step {
@@ -57,6 +58,12 @@ impl Step {
                 format!("empty {}: what it holds and no snapshot has is lost", name(image))
             }
             Self::Compact { image, .. } => format!("give what is free in {} back to the host", name(image)),
+            Self::Convert { image, from, to, .. } => {
+                format!("convert {} in place, {}", name(image), conversion(from, to))
+            }
+            Self::Fence { image, .. } => {
+                format!("keep everybody from {}, until it says what its base is", name(image))
+            }
             Self::Snapshot { image, change } => match change {
                 SnapshotChange::Create { name: new } => {
                     format!("snapshot {} as {}", name(image), Shown::new(new))
@@ -95,5 +102,18 @@ impl Step {
                 format!("compare {} with what {} was", view.name(), was.name())
             }
         }
+    }
+}
+
+/// What becomes of an image.
+pub(super) fn conversion(from: &NewImage, to: &NewImage) -> String {
+    match (from, to) {
+        (NewImage::Qcow2(from), NewImage::Qcow2(to)) if from.version != to.version => {
+            format!("from version {} to {}", from.version, to.version)
+        }
+        (NewImage::Qcow2(from), NewImage::Qcow2(to)) => {
+            format!("from refcounts of {} bits to {}", from.refcount_bits, to.refcount_bits)
+        }
+        _ => format!("from {} to {}", from.format(), to.format()),
     }
 }

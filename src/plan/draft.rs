@@ -315,6 +315,27 @@ impl<'a> Draft<'a> {
         self.plan.steps.clear();
     }
 
+    /// Records what an image will be.
+    pub(super) fn converted(&mut self, path: &Path, to: &NewImage) {
+        let id = self.after.find(path);
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            (node.format, node.virtual_size) = (Some(to.format()), to.virtual_size());
+            node.cluster_size = if to.format() == Format::Raw { 0 } else { to.cluster_size() };
+            if let Some(backing) = &mut node.backing {
+                backing.format = to.backing().and_then(|backing| backing.format.clone());
+            }
+        }
+    }
+
+    /// Records the format that an image will say its backing file has.
+    pub(super) fn based_on_format(&mut self, id: NodeId, format: Format) {
+        let node = self.after.node_mut(id);
+        let recorded = |node: &Node| node.format != Some(Format::Qed) || format == Format::Raw;
+        if let Some(backing) = node.filter(|node| recorded(node)).and_then(|node| node.backing.as_mut()) {
+            backing.format = Some(format.name().to_owned());
+        }
+    }
+
     /// Records the virtual size an image will have.
     pub(super) fn resized(&mut self, path: &Path, size: u64) {
         let id = self.after.find(path);

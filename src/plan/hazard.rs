@@ -153,7 +153,9 @@ impl HazardKind {
     /// The severity that a hazard of this kind has at least.
     pub fn mildest(self) -> HazardSeverity {
         match self {
-            Self::NamedBy | Self::SnapshotsReadThrough | Self::OlderView => HazardSeverity::Info,
+            Self::NamedBy | Self::SnapshotsReadThrough | Self::OlderView | Self::BackingFormat => {
+                HazardSeverity::Info
+            }
             Self::Broken | Self::NoUndo => HazardSeverity::Warning,
             _ => self.severity(),
         }
@@ -179,7 +181,7 @@ impl HazardKind {
             Self::HardLinks => "a file has several names; only one of them is followed",
             Self::SizeDiffers => "virtual sizes differ; the base grows, nothing is cut",
             Self::BackingFormat => {
-                "a backing format was not recorded and had to be guessed from the content of the file"
+                "a backing format was not recorded and had to be guessed from the content of the file; info when whoever opens the image will find it out"
             }
             Self::Unsupported => {
                 "an image is marked corrupt, is encrypted, or is in another state or of a kind that cannot be written"

@@ -26,6 +26,7 @@
 //! | `repair` | mending metadata |
 //! | `snapshot` | internal snapshots |
 //! | `compact` | free space back to the host |
+//! | `convert` | another format, in place |
 //! | `resize` | a longer or shorter disk |
 //! | `revert` | an overlay as it was when it was new |
 //! | `export` | a view as an image of its own, in full or as a delta |
@@ -36,6 +37,7 @@
 mod commit;
 mod commit_flags;
 mod compact;
+mod convert;
 mod copy;
 mod delete;
 mod describe;
@@ -67,6 +69,7 @@ mod unprotected;
 
 pub use commit::{CommitOptions, commit};
 pub use compact::compact;
+pub use convert::{ConvertOptions, Wishes, convert};
 pub use copy::{Copy, CopyMode, Ranges, States};
 pub use delete::{DeleteOptions, delete};
 pub use export::{ExportOptions, Since, export};
@@ -86,4 +89,4 @@ pub use revert::revert;
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use step::{SnapNames, SnapshotChange, Step};
 pub use streams::export_stream;
-pub use switch::{data_of, is_in_place, is_one_switch, linked_copy, targets};
+pub use switch::{data_of, ends_roll_back, is_in_place, is_one_switch, linked_copy, targets};

@@ -51,6 +51,28 @@ pub enum Step {
         /// Its format.
         format: Format,
     },
+    /// Swaps the metadata of a file in place: another format, another version, or refcounts of another width.
+    /// Data stays where it is, but for raw, where it moves to its guest offset.
+    Convert {
+        /// The image.
+        #[serde(with = "wire::path")]
+        image: PathBuf,
+        /// What it is.
+        from: NewImage,
+        /// What it is to be.
+        to: NewImage,
+        /// Bytes of data that move, at most.
+        data_bytes: u64,
+    },
+    /// Keeps everybody from opening an image, until its reference is changed: what it reads through is about to
+    /// become something else than it says.
+    Fence {
+        /// The image.
+        #[serde(with = "wire::path")]
+        image: PathBuf,
+        /// Its format.
+        of: Format,
+    },
     /// Takes, applies, deletes or renames an internal snapshot.
     Snapshot {
         /// The image, a qcow2.
@@ -167,6 +189,8 @@ impl Step {
             Self::Relink { image, .. }
             | Self::Empty { image, .. }
             | Self::Compact { image, .. }
+            | Self::Convert { image, .. }
+            | Self::Fence { image, .. }
             | Self::Snapshot { image, .. }
             | Self::Repair { image, .. }
             | Self::Resize { image, .. }

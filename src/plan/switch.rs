@@ -14,10 +14,28 @@ pub fn is_one_switch(steps: &[Step], files: &[FileState]) -> bool {
         return changing.all(|step| step.writes().iter().all(|path| made.contains(path)));
     }
     match (changing.next(), changing.next()) {
-        (Some(step), None) => !is_in_place(step, files),
+        (Some(step), None) => !is_in_place(step, files) && !lays_metadata(step),
         (None, _) => true,
         _ => linked_copy(steps, files).is_some(),
     }
+}
+
+/// Whether the step is a conversion that leaves something behind the end of the file when it is cut off.
+fn lays_metadata(step: &Step) -> bool {
+    matches!(step, Step::Convert { from, to, .. } if from.format() != to.format())
+}
+
+/// Whether a conversion of this plan cannot be taken back any more once the step begins: the old metadata
+/// is overwritten.
+pub fn ends_roll_back(steps: &[Step], index: usize) -> bool {
+    let Some(step) = steps.get(index) else { return false };
+    let overwrites = match step {
+        Step::Compact { .. } => true,
+        Step::Convert { to, .. } => to.format() == Format::Raw,
+        _ => false,
+    };
+    let is_laid = |before: &Step| lays_metadata(before) && before.image() == step.image();
+    overwrites && steps[..index].iter().any(is_laid)
 }
 
 /// The files that the steps make. They get their names at the end, so that nobody sees them before.
@@ -53,9 +71,12 @@ pub fn data_of<'a>(files: &'a [FileState], path: &Path) -> Option<&'a Path> {
     files.iter().find(|file| file.path == path)?.data.as_deref()
 }
 
-/// The images whose content or tables the steps write, each once.
+/// The images whose content or tables the steps write, each once, that a job can mark.
 pub fn targets(steps: &[Step]) -> Vec<(&Path, Format)> {
-    let mut targets: Vec<_> = steps.iter().filter_map(Step::target).collect();
+    // While an image becomes one of another format there is no place for a mark that lasts.
+    let converted = |path: &Path| steps.iter().any(|s| lays_metadata(s) && s.image() == Some(path));
+    let mut targets: Vec<_> =
+        steps.iter().filter_map(Step::target).filter(|(path, _)| !converted(path)).collect();
     targets.sort_unstable_by_key(|(path, _)| *path);
     targets.dedup();
     targets

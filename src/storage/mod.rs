@@ -9,6 +9,7 @@
 mod access;
 mod copy;
 mod disk;
+mod layered;
 mod locks;
 mod mem;
 mod names;
@@ -34,6 +35,7 @@ pub use copy::{
     CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero, write_bulk,
 };
 pub use disk::{Disk, HostDisk};
+pub use layered::Layered;
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
 pub use names::{is_ours, link, rename, unlink};

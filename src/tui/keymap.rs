@@ -129,6 +129,7 @@ pub(super) const TABLE: &[Binding] = &[
         "export",
         "write the selected view, or what differs, into a file of its own",
     ),
+    operate(&["x"], Verb::Convert, "convert", "make the selected image one of another format, in place"),
     operate(
         &["d"],
         Verb::Delete,

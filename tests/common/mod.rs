@@ -45,9 +45,27 @@ impl Random {
 
 /// Every view of every image under `dir`: `path` or `path@#id` to a hash of its size and content.
 pub(crate) fn fingerprints(dir: &Path) -> BTreeMap<String, u64> {
-    let forest = scanned(dir);
+    fingerprints_where(dir, &BTreeMap::new(), |_| false)
+}
+
+/// The same without the images that `refused` says nobody may open; raw ones, of which those in `sizes` are
+/// looked for by name, only as far as that says.
+pub(crate) fn fingerprints_where(
+    dir: &Path,
+    sizes: &BTreeMap<PathBuf, u64>,
+    refused: impl Fn(&Path) -> bool,
+) -> BTreeMap<String, u64> {
+    let named = sizes.keys().filter(|path| path.exists()).cloned();
+    let paths: Vec<_> = std::iter::once(dir.to_path_buf()).chain(named).collect();
+    let options = ScanOptions { gate: Gate::for_paths([dir]), ..ScanOptions::default() };
+    let forest = scan(&paths, &options).unwrap();
     let mut out = BTreeMap::new();
-    for node in &forest.nodes {
+    for (i, node) in forest.nodes.iter().enumerate() {
+        let id = cowherd::forest::NodeId(i as u32);
+        let below = forest.ancestors(id).into_iter().filter_map(|id| forest.get(id));
+        if std::iter::once(node).chain(below).any(|node| refused(&node.path)) {
+            continue;
+        }
         assert!(node.problems.is_empty(), "{}: {:?}", node.path.display(), node.problems);
         let opener = Opener {
             gate: Gate::for_paths([dir]),
@@ -56,7 +74,8 @@ pub(crate) fn fingerprints(dir: &Path) -> BTreeMap<String, u64> {
         };
         let chain = opener.open(&node.path).unwrap();
         let name = node.path.to_string_lossy().into_owned();
-        out.insert(name.clone(), hash(&chain.view(State::Active)));
+        let most = sizes.get(&node.path).filter(|_| node.format == Some(Format::Raw));
+        out.insert(name.clone(), hash_upto(&chain.view(State::Active), most.copied().unwrap_or(u64::MAX)));
         for (i, snapshot) in chain.top().image.snapshots().iter().enumerate() {
             out.insert(format!("{name}@#{}", snapshot.id), hash(&chain.view(State::Snapshot(i))));
         }
@@ -70,12 +89,17 @@ fn recorded_format(forest: &Forest, path: &Path) -> Option<Format> {
 }
 
 pub(crate) fn hash(view: &cowherd::chain::View) -> u64 {
+    hash_upto(view, u64::MAX)
+}
+
+fn hash_upto(view: &cowherd::chain::View, most: u64) -> u64 {
+    let size = view.size().min(most);
     let mut hasher = DefaultHasher::new();
-    hasher.write_u64(view.size());
+    hasher.write_u64(size);
     let mut buf = vec![0; 1 << 16];
     let mut at = 0;
-    while at < view.size() {
-        let n = view.read_at(Guest(at), &mut buf).unwrap();
+    while at < size {
+        let n = view.read_at(Guest(at), &mut buf).unwrap().min((size - at) as usize);
         hasher.write(&buf[..n]);
         at += n as u64;
     }

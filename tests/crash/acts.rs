@@ -7,8 +7,8 @@ use cowherd::error::Result;
 use cowherd::forest::{ScanOptions, scan};
 use cowherd::image::{Format, NewImage};
 use cowherd::plan::{
-    self, ChainOptions, CommitOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions, Since,
-    SnapshotRequest,
+    self, ChainOptions, CommitOptions, ConvertOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions,
+    Since, SnapshotRequest, Wishes,
 };
 
 use crate::common::scanned;
@@ -18,13 +18,13 @@ use crate::herds::Kind;
 pub(crate) struct Act {
     pub(crate) name: &'static str,
     plan: fn(&Path) -> Result<Plan>,
-    /// Whether it needs an image with internal snapshots.
-    needs_snapshots: bool,
+    /// For which herds it is one at all.
+    fits: fn(Kind) -> bool,
 }
 
 impl Act {
     pub(crate) fn fits(&self, kind: Kind) -> bool {
-        !(self.needs_snapshots && kind == Kind::Qed)
+        (self.fits)(kind)
     }
 
     /// Its plan for the herd in `dir`; nothing when that herd is not one for it.
@@ -34,11 +34,15 @@ impl Act {
 }
 
 const fn act(name: &'static str, plan: fn(&Path) -> Result<Plan>) -> Act {
-    Act { name, plan, needs_snapshots: false }
+    only(name, |_| true, plan)
 }
 
 const fn saved(name: &'static str, plan: fn(&Path) -> Result<Plan>) -> Act {
-    Act { name, plan, needs_snapshots: true }
+    only(name, |kind| kind != Kind::Qed, plan)
+}
+
+const fn only(name: &'static str, fits: fn(Kind) -> bool, plan: fn(&Path) -> Result<Plan>) -> Act {
+    Act { name, plan, fits }
 }
 
 pub(crate) const ALL: &[Act] = &[
@@ -66,6 +70,43 @@ pub(crate) const ALL: &[Act] = &[
     act("compact", |dir| plan::compact(&scanned(dir), &dir.join("side"), gate(dir))),
     act("grow", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 300 << 10, false, gate(dir))),
     act("shrink", |dir| plan::resize(&scanned(dir), &dir.join("l3"), 8 << 10, true, gate(dir))),
+    only(
+        "convert_to_qcow2",
+        |kind| matches!(kind, Kind::Qed | Kind::Raw),
+        |dir| convert(dir, "base", Format::Qcow2, Wishes::default()),
+    ),
+    only(
+        "convert_to_qed",
+        |kind| !matches!(kind, Kind::Qed | Kind::Subclusters),
+        |dir| convert(dir, "base", Format::Qed, Wishes::default()),
+    ),
+    only(
+        "convert_to_raw",
+        |kind| kind != Kind::Raw,
+        |dir| convert(dir, "base", Format::Raw, Wishes::default()),
+    ),
+    only(
+        "convert_overlay",
+        |kind| !matches!(kind, Kind::Subclusters | Kind::DataFile),
+        |dir| {
+            let format = scanned(dir).find(&dir.join("l1")).and_then(|id| scanned(dir).get(id)?.format);
+            let to = if format == Some(Format::Qed) { Format::Qcow2 } else { Format::Qed };
+            convert(dir, "l1", to, Wishes::default())
+        },
+    ),
+    only(
+        "convert_version",
+        |kind| matches!(kind, Kind::Version2 | Kind::Version3 | Kind::Raw),
+        |dir| {
+            let version = if is_version_2(&dir.join("l1")) { 3 } else { 2 };
+            convert(dir, "l1", Format::Qcow2, Wishes { version: Some(version), ..Wishes::default() })
+        },
+    ),
+    only(
+        "convert_refcounts",
+        |kind| !matches!(kind, Kind::Version2 | Kind::Qed),
+        |dir| convert(dir, "l1", Format::Qcow2, Wishes { refcount_bits: Some(32), ..Wishes::default() }),
+    ),
     act("export_delta", export),
     act("export_chain", |dir| {
         let (new, how) = (NewImage::of(Format::Qcow2, 0, None)?, ChainOptions::default());
@@ -93,6 +134,19 @@ fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));
     let options = CommitOptions { base, gate: gate(dir), ..CommitOptions::default() };
     plan::commit(&scanned(dir), &dir.join(top), &options)
+}
+
+fn convert(dir: &Path, name: &str, to: Format, wishes: Wishes) -> Result<Plan> {
+    let options = ConvertOptions { to, wishes, backing_format: None, no_compact: false, gate: gate(dir) };
+    // What looks like nothing in particular is an image once it is named.
+    let image = dir.join(name);
+    let paths = [dir.to_path_buf(), image.clone()];
+    let forest = scan(&paths, &ScanOptions { gate: gate(dir), ..ScanOptions::default() })?;
+    plan::convert(&forest, &image, &options)
+}
+
+fn is_version_2(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.get(4..8) == Some(&2u32.to_be_bytes()))
 }
 
 fn export(dir: &Path) -> Result<Plan> {

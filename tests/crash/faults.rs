@@ -14,7 +14,7 @@ use crate::acts::Act;
 use crate::common::{Random, fingerprints};
 use crate::faulty::{FaultyDisk, Fuse};
 use crate::herds::{self, Kind as Herd};
-use crate::judge::{Views, assert_kept, options};
+use crate::judge::{Views, assert_kept, options, sizes, unrecovered};
 use crate::world::World;
 
 /// EIO, then ENOSPC and EFBIG, which only what takes room can meet.
@@ -34,6 +34,7 @@ pub(crate) fn trial(kind: Herd, act: &Act, wanted: u64, seed: u64) -> u64 {
         }
     }
     let (world, before) = (World::of(&dir, &HashMap::new()), fingerprints(&dir));
+    let sizes = sizes(&dir);
     let run = |fuse: &Arc<Fuse>| {
         world.set_up(&dir);
         let plan = act.plan(&dir).unwrap();
@@ -70,7 +71,7 @@ pub(crate) fn trial(kind: Herd, act: &Act, wanted: u64, seed: u64) -> u64 {
                 assert!(e.kind() != Kind::Internal, "{what}: {e}");
                 assert!(!e.to_string().is_empty(), "{what}");
             }
-            judge.is_kept(&format!("{what}, and then"));
+            judge.is_kept(&unrecovered(&dir, &before, &sizes), &format!("{what}, and then"));
             judge.recovers(&what, failed);
         }
     }
@@ -85,10 +86,8 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn is_kept(&self, what: &str) -> Views {
-        let now = fingerprints(self.dir);
-        assert_kept(self.dir, self.before, self.named, &now, what);
-        now
+    fn is_kept(&self, now: &Views, what: &str) {
+        assert_kept(self.dir, self.before, self.named, now, what);
     }
 
     /// With a host that is well again.
@@ -101,7 +100,8 @@ impl Judge<'_> {
             let done = Job::recover(&left.journal, Recovery::Finish, gate, options()).and_then(Job::wait);
             done.unwrap_or_else(|e| panic!("{what}: recover: {e}"));
         }
-        let now = self.is_kept(&format!("{what}, and recovered"));
+        let now = fingerprints(self.dir);
+        self.is_kept(&now, &format!("{what}, and recovered"));
         let is = |views: &Views| self.named.iter().all(|name| now.get(name) == views.get(name));
         assert!(is(self.before) || is(self.after), "{what}: {:?} is neither old nor new", self.named);
         assert!(job::leftovers_below(&folders).unwrap().is_empty(), "{what}");

@@ -9,6 +9,7 @@ use cowherd::image::{Format, State};
 use cowherd::units::Guest;
 
 use crate::common::scanned;
+use crate::judge::{is_fenced, refused};
 
 pub(crate) fn installed() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
@@ -21,9 +22,13 @@ pub(crate) fn reads_the_same(dir: &Path, what: &str) {
     if !installed() {
         return;
     }
-    let forest = scanned(dir);
+    let (forest, refused) = (scanned(dir), refused(dir));
     // QEMU looks for a data file with a relative name where it is started.
-    for node in &forest.nodes {
+    for path in refused.iter().filter(|path| is_fenced(path)) {
+        let info = Command::new("qemu-img").arg("info").arg("-U").arg(path).output().unwrap();
+        assert!(!info.status.success(), "{what}: QEMU opens {} in spite of its fence", path.display());
+    }
+    for node in forest.nodes.iter().filter(|node| !refused.contains(&node.path)) {
         let format = node.format.unwrap();
         if format != Format::Raw {
             let check = Command::new("qemu-img")

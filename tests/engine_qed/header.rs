@@ -18,7 +18,7 @@ fn a_new_backing_file_takes_one_sector() {
             OsString::from((0..len).map(|_| (b'a' + random.below(26) as u8) as char).collect::<String>())
         };
         let mut now = BackingRef { name: name(first), format: Some("raw".into()) };
-        image::relink(&*file, Format::Qed, Some(&now)).unwrap();
+        image::relink(&*file, Format::Qed, Some(&now), false).unwrap();
         for len in [1, 1023, 1000, 448, 449, 1023, 20] {
             let old = bytes(&file);
             let next = BackingRef { name: name(len), format: (len % 2 == 0).then(|| "raw".into()) };
@@ -28,7 +28,7 @@ fn a_new_backing_file_takes_one_sector() {
                 format: Some(if len % 2 == 0 { "raw" } else { "qcow2" }.into()),
                 ..next.clone()
             };
-            let written = image::relink(&recorded, Format::Qed, Some(&asked)).unwrap();
+            let written = image::relink(&recorded, Format::Qed, Some(&asked), false).unwrap();
             assert!(written <= 512 + len as u64);
             power_cuts(&old, &trace.events(), &|crashed, what| {
                 let image = image::open(crashed.clone(), Some(Format::Qed)).unwrap();
@@ -40,7 +40,10 @@ fn a_new_backing_file_takes_one_sector() {
         }
         for len in [0, 1024] {
             let bad = BackingRef { name: name(len), format: None };
-            assert_eq!(image::relink(&*file, Format::Qed, Some(&bad)).unwrap_err().kind(), Kind::Unsupported);
+            assert_eq!(
+                image::relink(&*file, Format::Qed, Some(&bad), false).unwrap_err().kind(),
+                Kind::Unsupported
+            );
         }
     }
 }

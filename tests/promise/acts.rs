@@ -33,6 +33,7 @@ pub(crate) enum Act {
     Drop { image: PathBuf, id: String },
     Revert { image: PathBuf },
     Compact { image: PathBuf },
+    Convert { image: PathBuf, to: Format },
     Export { image: PathBuf, id: Option<String>, since: Option<PathBuf>, format: Format, new: PathBuf },
     Chain { image: PathBuf, folder: PathBuf, format: Format },
     Import { image: PathBuf, new: PathBuf, compress: bool },
@@ -65,6 +66,7 @@ impl fmt::Display for Act {
             Self::Drop { image, id } => write!(f, "delete #{id} of {}", name(image)),
             Self::Revert { image } => write!(f, "revert {}", name(image)),
             Self::Compact { image } => write!(f, "compact {}", name(image)),
+            Self::Convert { image, to } => write!(f, "convert {} to {to}", name(image)),
             Self::Export { image, id, since, format, new } => {
                 write!(f, "export {}@{id:?} since {} to {} ({format})", name(image), onto(since), name(new))
             }
@@ -185,6 +187,11 @@ impl Act {
             4 if !ids.is_empty() => Self::Apply { image, id: random.pick(&ids).clone() },
             5 if !ids.is_empty() => Self::Drop { image, id: random.pick(&ids).clone() },
             6 if node.format != Some(Format::Raw) => Self::Compact { image },
+            7 if node.format.is_some() && random.one_in(2) => {
+                let all = [Format::Qcow2, Format::Qed, Format::Raw];
+                let others: Vec<_> = all.into_iter().filter(|to| node.format != Some(*to)).collect();
+                Self::Convert { image, to: *random.pick(&others) }
+            }
             _ => Self::Overlay { image, new },
         }
     }
@@ -230,6 +237,11 @@ impl Act {
             Self::Drop { image, id } => snapshot(image, SnapshotRequest::Delete(StateSpec::Id(id.clone()))),
             Self::Revert { image } => plan::revert(forest, image, gate),
             Self::Compact { image } => plan::compact(forest, image, gate),
+            Self::Convert { image, to } => {
+                let (wishes, backing_format, no_compact) = (plan::Wishes::default(), None, false);
+                let options = plan::ConvertOptions { to: *to, wishes, backing_format, no_compact, gate };
+                plan::convert(forest, image, &options)
+            }
             Self::Export { image, id, since, format, new } => {
                 let delta = since.as_ref().map(|older| Since {
                     view: ViewSpec::active(older),

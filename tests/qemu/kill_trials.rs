@@ -91,6 +91,29 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
     ("revert_qed", trial(qed, "revert l3 --accept no-undo", &["l3"], |h| h.reads("l3", "l2"))),
     ("compact", trial(holey, "compact l3", &[], |h| h.shorter("l3"))),
     ("compact_qed", trial(holey_qed, "compact l3", &[], |h| h.shorter("l3"))),
+    ("convert_qed", trial(lone_qed, "convert it --to qcow2 --in-place", &[], |h| h.is("it", "qcow2"))),
+    ("convert_to_qed", trial(lone, "convert it --to qed --in-place", &[], |h| h.is("it", "qed"))),
+    (
+        "convert_version",
+        trial(lone, "convert it --to qcow2 --in-place -o compat=0.10", &[], |h| h.version("it", "0.10")),
+    ),
+    // A raw image is longer for as long as tables lie behind its end; then it is one no more.
+    (
+        "convert_raw_below_others",
+        trial(raw, "convert base --to qcow2 --in-place", &["base"], |h| {
+            h.is("base", "qcow2") && h.reads("base", "base") && h.reads("l3", "l3") && h.reads("side", "side")
+        }),
+    ),
+    (
+        "convert_to_raw",
+        trial(lone, "convert it --to raw --in-place", &["it"], |h| h.is("it", "raw") && h.reads("it", "it")),
+    ),
+    (
+        "convert_qed_below_others",
+        trial(qed_below, "convert base --to raw --in-place", &["base"], |h| {
+            h.is("base", "raw") && h.reads("base", "base") && h.reads("l1", "l1")
+        }),
+    ),
     (
         "commit_beside_snapshots",
         trial(branches, "commit l2", &["l1", "l2"], |h| h.reads("l1", "l2") && h.based("l3", Some("l1"))),
@@ -153,6 +176,16 @@ pub(crate) const TRIALS: &[(&str, Trial)] = &[
 impl Herd<'_> {
     fn info(&self, image: &str) -> serde_json::Value {
         self.lab.img_json(&format!("info --output=json {image}"))
+    }
+
+    /// Whether QEMU takes `image` for one of this format.
+    fn is(&self, image: &str, format: &str) -> bool {
+        self.info(image)["format"] == format
+    }
+
+    /// Whether a qcow2 is of this version, in QEMU's words.
+    fn version(&self, image: &str, compat: &str) -> bool {
+        self.info(image)["format-specific"]["data"]["compat"] == compat
     }
 
     /// The names of its internal snapshots.
@@ -276,6 +309,22 @@ fn qed(lab: &Lab) {
         ));
         lab.scribble(name, "qed", MIB, 40 + name.len() as u64 + u64::from(name.as_bytes()[1]), 4);
     }
+}
+
+fn lone(lab: &Lab) {
+    layer(lab, "it", None, "", 70);
+}
+
+fn lone_qed(lab: &Lab) {
+    lab.img("create -q -f qed it 1M");
+    lab.scribble("it", "qed", MIB, 71, 5);
+}
+
+fn qed_below(lab: &Lab) {
+    lab.img("create -q -f qed base 1M");
+    lab.scribble("base", "qed", MIB, 72, 5);
+    lab.img("create -q -f qcow2 -b base -F qed l1");
+    lab.scribble("l1", "qcow2", MIB, 73, 3);
 }
 
 fn data_file(lab: &Lab) {

@@ -11,6 +11,7 @@ mod changing;
 mod checking;
 mod commit;
 mod compacting;
+mod converting;
 mod creating;
 mod damage;
 mod data_file;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         naming::cases(),
         losses::cases(),
         compacting::cases(),
+        converting::cases(),
         tidying::cases(),
         refuse::cases(),
         busy::cases(),

@@ -43,6 +43,11 @@ impl Alloc {
         }
     }
 
+    /// Hands nothing out before `cluster`.
+    pub(super) fn begin_at(&mut self, cluster: u64) {
+        self.next = self.next.max(cluster);
+    }
+
     /// One to `want` clusters in a row: first cluster and how many.
     pub(super) fn some(&mut self, want: u64) -> Result<(u64, u64)> {
         self.take(want.min(WORTHWHILE), want)

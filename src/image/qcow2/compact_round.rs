@@ -236,14 +236,19 @@ impl Round {
 }
 
 /// Copies within one file, holes as holes.
-struct Copier {
+pub(super) struct Copier {
     buffer: CopyBuffer,
     dry: bool,
-    done: Written,
+    pub(super) done: Written,
 }
 
 impl Copier {
-    fn copy(&mut self, file: &dyn File, from: u64, to: u64, len: u64) -> Result<()> {
+    /// One that really copies.
+    pub(super) fn new() -> Self {
+        Self { buffer: CopyBuffer::default(), dry: false, done: Written::default() }
+    }
+
+    pub(super) fn copy(&mut self, file: &dyn File, from: u64, to: u64, len: u64) -> Result<()> {
         let (mut at, end) = (from, from + len);
         while at < end {
             let data = file.data_range(at)?.unwrap_or(end..end);

@@ -1,15 +1,14 @@
 //! A new, empty image: header, refcount table, one refcount block, L1 table.
 
 use serde::{Deserialize, Serialize};
-use zerocopy::{FromZeros, IntoBytes};
 
 use super::super::{BackingRef, DataFile};
 use super::block::Block;
+use super::compose::{Composed, compose};
 use super::extensions::{BACKING_FORMAT, DATA_FILE, Extensions};
 use super::header::{
     AUTOCLEAR_RAW_DATA, COMPAT_LAZY_REFCOUNTS, Header, INCOMPAT_COMPRESSION, INCOMPAT_DATA_FILE,
-    INCOMPAT_EXTENDED_L2, MAGIC, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, OUR_V3_LENGTH, RawHeader,
-    SECTOR,
+    INCOMPAT_EXTENDED_L2, MAX_CLUSTER_BITS, MAX_L1_BYTES, MIN_CLUSTER_BITS, SECTOR,
 };
 use super::layout::Layout;
 use crate::error::{Error, Kind, Result};
@@ -59,6 +58,12 @@ impl Default for CreateOptions {
 }
 
 impl CreateOptions {
+    /// The same with clusters of `cluster_size` bytes, or the largest there are.
+    #[must_use]
+    pub fn with_clusters_of(self, cluster_size: u64) -> Self {
+        Self { cluster_size: cluster_size.min(1 << MAX_CLUSTER_BITS), ..self }
+    }
+
     /// Fails with [`Kind::Usage`] when the options are impossible.
     pub fn validate(&self) -> Result<()> {
         let usage = |what: String| Error::new(Kind::Usage, what);
@@ -117,12 +122,8 @@ impl CreateOptions {
 pub fn create(file: &dyn File, options: &CreateOptions) -> Result<u64> {
     options.validate()?;
     let bits = options.cluster_size.trailing_zeros();
-    let size = align_up(options.virtual_size, 512);
-    let l1_entries = options.l1_entries();
-    let order = options.refcount_bits.trailing_zeros();
     let layout = Layout::new(options, 0);
-
-    let (sector, name) = header(options, size, l1_entries as u32, order, &layout)?;
+    let Composed { sector, name, .. } = first_sector(options, &layout, SECTOR as u64)?;
     let parsed = Header::parse(&sector)?;
     let cluster = |index: u64| index << bits;
     // Sector 0 last: until then the file is not an image, so a crash leaves nothing half-made.
@@ -149,68 +150,39 @@ pub fn create(file: &dyn File, options: &CreateOptions) -> Result<u64> {
     Ok(written)
 }
 
-type NamePlace = Option<(u64, Vec<u8>)>;
-
-/// Sector 0, and the part of the backing name that lies behind it.
-fn header(
-    options: &CreateOptions,
-    size: u64,
-    l1_size: u32,
-    order: u32,
-    layout: &Layout,
-) -> Result<([u8; SECTOR], NamePlace)> {
-    let mut raw = RawHeader::new_zeroed();
-    raw.magic.set(MAGIC);
-    raw.version.set(options.version);
-    raw.cluster_bits.set(options.cluster_size.trailing_zeros());
-    raw.size.set(size);
-    raw.l1_size.set(l1_size);
-    raw.reftable_offset.set(options.cluster_size);
-    raw.reftable_clusters.set(layout.table as u32);
-    // As in QEMU's, a disk without a byte has no table, and that lies nowhere.
-    raw.l1_offset.set(layout.l1.min(1) * (1 + layout.table + layout.blocks) * options.cluster_size);
-    raw.refcount_order.set(order);
-    raw.header_length.set(OUR_V3_LENGTH);
+/// Sector 0 of the image with this layout; a name that it has no room for goes to `behind`.
+pub(super) fn first_sector(options: &CreateOptions, layout: &Layout, behind: u64) -> Result<Composed> {
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    raw.incompatible.set(
-        bit(options.extended_l2, INCOMPAT_EXTENDED_L2)
+    let is_raw = options.data_file.as_ref().is_some_and(|data| data.raw);
+    let header = Header {
+        version: options.version,
+        backing_offset: 0,
+        backing_size: 0,
+        cluster_bits: options.cluster_size.trailing_zeros(),
+        size: align_up(options.virtual_size, 512),
+        encryption: None,
+        l1_size: options.l1_entries() as u32,
+        // As in QEMU's, a disk without a byte has no table, and that lies nowhere.
+        l1_offset: layout.l1.min(1) * (1 + layout.table + layout.blocks) * options.cluster_size,
+        reftable_offset: options.cluster_size,
+        reftable_clusters: layout.table as u32,
+        nb_snapshots: 0,
+        snapshots_offset: 0,
+        incompatible: bit(options.extended_l2, INCOMPAT_EXTENDED_L2)
             | bit(options.zstd, INCOMPAT_COMPRESSION)
             | bit(options.data_file.is_some(), INCOMPAT_DATA_FILE),
-    );
-    let is_raw = options.data_file.as_ref().is_some_and(|data| data.raw);
-    raw.autoclear.set(bit(is_raw, AUTOCLEAR_RAW_DATA));
-    raw.compatible.set(bit(options.lazy_refcounts, COMPAT_LAZY_REFCOUNTS));
-    raw.compression_type = u8::from(options.zstd);
-    let header_len = if options.version == 3 { OUR_V3_LENGTH as usize } else { 72 };
-
+        compatible: bit(options.lazy_refcounts, COMPAT_LAZY_REFCOUNTS),
+        autoclear: bit(is_raw, AUTOCLEAR_RAW_DATA),
+        refcount_order: options.refcount_bits.trailing_zeros(),
+        header_length: 0,
+        zstd: options.zstd,
+    };
     let mut extensions = Extensions::default();
     if let Some(data) = &options.data_file {
         extensions.set(DATA_FILE, data.name.as_bytes().to_vec());
     }
-    let mut name = None;
-    if let Some(backing) = &options.backing {
-        if let Some(format) = &backing.format {
-            extensions.set(BACKING_FORMAT, format.clone().into_bytes());
-        }
-        let bytes = backing.name.as_bytes();
-        let at = header_len + extensions.to_bytes().len();
-        if bytes.len() > 1023 || (at + bytes.len()) as u64 > options.cluster_size {
-            return Err(Error::new(Kind::Usage, "backing file name is too long"));
-        }
-        raw.backing_offset.set(at as u64);
-        raw.backing_size.set(bytes.len() as u32);
-        name = Some((at, bytes.to_vec()));
+    if let Some(format) = options.backing.as_ref().and_then(|backing| backing.format.clone()) {
+        extensions.set(BACKING_FORMAT, format.into_bytes());
     }
-    let mut sector = [0; SECTOR];
-    sector[..header_len].copy_from_slice(&raw.as_bytes()[..header_len]);
-    let ext = extensions.to_bytes();
-    if header_len + ext.len() > SECTOR {
-        return Err(Error::new(Kind::Usage, "data file name is too long"));
-    }
-    sector[header_len..header_len + ext.len()].copy_from_slice(&ext);
-    let Some((at, bytes)) = name else { return Ok((sector, None)) };
-    let inside = bytes.len().min(SECTOR - at);
-    sector[at..at + inside].copy_from_slice(&bytes[..inside]);
-    let rest = (inside < bytes.len()).then(|| (SECTOR as u64, bytes[inside..].to_vec()));
-    Ok((sector, rest))
+    compose(&header, &extensions, options.backing.as_ref().map(|backing| backing.name.as_bytes()), behind)
 }

@@ -1,5 +1,6 @@
 //! Making a change true: the last tables, one barrier, sector 0, and only then giving back.
 
+use super::compose::Composed;
 use super::extensions::BITMAPS;
 use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
 use super::refupdate::RefUpdate;
@@ -90,9 +91,14 @@ impl Writer {
 
     pub(super) fn flip(&mut self) -> Result<()> {
         self.header.autoclear &= self.lasting_autoclear();
-        let (sector, name) = match self.link.take() {
-            None => (self.sector(&self.header)?, None),
-            Some(backing) => {
+        let (sector, name) = match (self.composed.take(), self.link.take()) {
+            (Some(Composed { header, sector, name }), _) => {
+                self.header.backing_offset = header.backing_offset;
+                self.header.header_length = header.header_length;
+                (self.header.store(&sector)?, name)
+            }
+            (None, None) => (self.sector(&self.header)?, None),
+            (None, Some(backing)) => {
                 let (Link { header, name }, sector) = self.with_link(&backing)?;
                 self.header.autoclear &= header.autoclear;
                 self.header.backing_offset = header.backing_offset;
@@ -137,7 +143,9 @@ impl Writer {
         self.done.freed_bytes += freed.iter().map(|(_, n)| n << bits).sum::<u64>();
         if self.leaves_room {
             holes.clear();
-        } else if room <= LEFT || room <= self.done.data_bytes && self.free(end)? <= end / LEFT_OF {
+        } else if !self.gives_all
+            && (room <= LEFT || room <= self.done.data_bytes && self.free(end)? <= end / LEFT_OF)
+        {
             self.done.freed_bytes -= room;
             holes.clear();
         }

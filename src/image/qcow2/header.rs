@@ -13,7 +13,7 @@ use crate::storage::{File, read_exact_or_zero};
 pub(super) const MAGIC: u32 = 0x5146_49fb;
 /// Sector 0: the unit that is written in one piece.
 pub(super) const SECTOR: usize = 512;
-const V2_LENGTH: u32 = 72;
+pub(super) const V2_LENGTH: u32 = 72;
 const V3_LENGTH: u32 = 104;
 /// What we write: version 3 with the compression type and its padding.
 pub(super) const OUR_V3_LENGTH: u32 = 112;
@@ -39,6 +39,30 @@ pub(super) const AUTOCLEAR_BITMAPS: u64 = 1;
 pub(super) const AUTOCLEAR_RAW_DATA: u64 = 1 << 1;
 /// Ours: a job is under way, and nobody else has opened the image for writing since it began.
 pub(super) const AUTOCLEAR_JOB: u64 = 1 << 62;
+
+/// Ours: a bit that nobody knows, so that nobody opens the image while what it reads through is in flight. Version
+/// 2 has no such bits, and a version number that nobody knows does the same.
+const INCOMPAT_FENCE: u64 = 1 << 62;
+const VERSION_FENCE: u32 = 1 << 31;
+
+/// Sector 0 with the fence up or down, and whether it was up.
+pub(super) fn fenced(sector: &[u8; SECTOR], up: bool) -> ([u8; SECTOR], bool) {
+    let mut sector = *sector;
+    let Ok((raw, _)) = RawHeader::mut_from_prefix(&mut sector) else { return (sector, false) };
+    if raw.magic.get() != MAGIC {
+        return (sector, false);
+    }
+    let (version, bits) = (raw.version.get(), raw.incompatible.get());
+    let is_old = version & !VERSION_FENCE == 2;
+    let was = if is_old { version & VERSION_FENCE != 0 } else { bits & INCOMPAT_FENCE != 0 };
+    match (is_old, up) {
+        (true, true) => raw.version.set(version | VERSION_FENCE),
+        (true, false) => raw.version.set(version & !VERSION_FENCE),
+        (false, true) => raw.incompatible.set(bits | INCOMPAT_FENCE),
+        (false, false) => raw.incompatible.set(bits & !INCOMPAT_FENCE),
+    }
+    (sector, was)
+}
 
 /// The header as it lies in the file.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -93,15 +117,25 @@ pub(super) struct Header {
 impl Header {
     /// Reads and checks the header at the start of `file`.
     pub(super) fn read(file: &dyn File) -> Result<Self> {
+        match super::is_fenced(file)? {
+            // What lies behind it may make no sense.
+            true => Err(Error::fenced()),
+            false => Ok(Self::read_behind_fence(file)?.0),
+        }
+    }
+
+    /// The same, whether the fence is up or not; with sector 0 as it is when it is down, and whether it is up.
+    pub(super) fn read_behind_fence(file: &dyn File) -> Result<(Self, [u8; SECTOR], bool)> {
         let len = file.len()?;
         let mut sector = [0; SECTOR];
         if len < u64::from(V2_LENGTH) {
             return Err(Error::corrupt(format!("file of {len} bytes is too short for a qcow2 header")));
         }
         read_exact_or_zero(file, 0, &mut sector)?;
+        let (sector, up) = fenced(&sector, false);
         let header = Self::parse(&sector)?;
         header.check_placement(len)?;
-        Ok(header)
+        Ok((header, sector, up))
     }
 
     /// Checks what can be judged without knowing the file.

@@ -242,6 +242,13 @@ impl Image for Qcow2 {
         self.header.cluster_size()
     }
 
+    fn header_end(&self) -> u64 {
+        let header = &self.header;
+        let extensions = u64::from(header.header_length) + self.extensions.to_bytes().len() as u64;
+        // It has no offset without a name.
+        extensions.max(header.backing_offset + u64::from(header.backing_size))
+    }
+
     fn backing(&self) -> Option<&BackingRef> {
         self.backing.as_ref()
     }

@@ -19,7 +19,11 @@
 //! | `runs` | neighbours in an L2 table, seen at once |
 //! | `check` | the verdict |
 //! | `space` | bytes that only one state holds |
+//! | `compose` | sector 0 from nothing |
 //! | `create` | a new image |
+//! | `adopt` | a header and tables laid over a file that holds the data already |
+//! | `amend` | another version, or refcounts of another width |
+//! | `unroll` | every cluster to where a raw image has it |
 //! | `prealloc` | everything mapped ahead |
 //! | `layout` | a file in which nothing is wasted |
 //! | `measure` | how large an image would become |
@@ -38,7 +42,9 @@
 //!
 //! Section numbers in comments are those of QEMU's `docs/interop/qcow2`.
 
+mod adopt;
 mod alloc;
+mod amend;
 mod bitmaps;
 mod block;
 mod check;
@@ -46,6 +52,7 @@ mod chunk;
 mod compact;
 mod compact_map;
 mod compact_round;
+mod compose;
 mod compression;
 mod counts;
 mod create;
@@ -75,17 +82,22 @@ mod tables;
 mod take;
 mod target;
 mod trees;
+mod unroll;
 mod visits;
 mod walk;
 mod writer;
 
+pub(super) use adopt::Adopter;
+pub(super) use amend::amend;
 pub use compact::compact;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
 pub use image::Qcow2;
-pub use mark::{mark, marked};
+pub use mark::{fence, is_fenced, mark, marked};
 pub use measure::{measure, measure_bitmaps};
 pub use prealloc::preallocate;
 pub use relink::relink;
 pub(crate) use repair::repair;
+pub(crate) use unroll::window;
+pub(super) use unroll::{Unrolled, unroll};
 pub use writer::Writer;

@@ -8,17 +8,16 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::super::BackingRef;
 use super::extensions::{BACKING_FORMAT, Extensions, FEATURE_NAMES};
-use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR};
+use super::header::{AUTOCLEAR_BITMAPS, AUTOCLEAR_JOB, AUTOCLEAR_RAW_DATA, Header, SECTOR, fenced};
 use crate::error::{Error, Result};
-use crate::storage::{File, read_exact_or_zero};
+use crate::storage::File;
 use crate::units::align_up;
 
-/// Records `backing`, or that there is none, in the image in `file`. The caller holds the write lock.
-pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
-    let header = Header::read(file)?;
+/// Records `backing`, or that there is none, in the image in `file`, and puts its fence up or down in the same
+/// switch. The caller holds the write lock.
+pub fn relink(file: &dyn File, backing: Option<&BackingRef>, up: bool) -> Result<u64> {
+    let (header, mut sector, _) = Header::read_behind_fence(file)?;
     let extensions = Extensions::read(file, &header)?;
-    let mut sector = [0; SECTOR];
-    read_exact_or_zero(file, 0, &mut sector)?;
     let Link { header, name } = link(&header, &extensions, backing, &mut sector)?;
     let mut written = SECTOR as u64;
     if let Some((place, name)) = name {
@@ -26,7 +25,7 @@ pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
         file.sync()?;
         written += name.len() as u64;
     }
-    file.write_at(0, &header.store(&sector)?)?;
+    file.write_at(0, &fenced(&header.store(&sector)?, up).0)?;
     file.sync()?;
     Ok(written)
 }
@@ -126,7 +125,7 @@ mod tests {
         file.write_at(100, &1024u32.to_be_bytes())?;
         let backing = BackingRef { name: "base".into(), format: None };
         let before = file.to_vec();
-        assert_eq!(relink(&file, Some(&backing)).map_err(|e| e.kind()), Err(Kind::Unsupported));
+        assert_eq!(relink(&file, Some(&backing), false).map_err(|e| e.kind()), Err(Kind::Unsupported));
         assert_eq!(file.to_vec(), before);
         Ok(())
     }

@@ -89,6 +89,24 @@ impl Entry {
         (self.l1_offset, self.l1_size) = (l1_offset, l1_size);
     }
 
+    /// Has the entry record the size of the disk and of the machine state in the words of version 3.
+    pub(super) fn record_sizes(&mut self, file: &dyn File, shown: &Snapshot) -> Result<()> {
+        const EXTRA: u32 = 16;
+        if self.extra >= EXTRA {
+            return Ok(());
+        }
+        let mut raw = self.raw(file)?;
+        let texts = usize::from(be16(&raw, 12)) + usize::from(be16(&raw, 14));
+        let mut known = shown.vm_state_size.to_be_bytes().to_vec();
+        known.extend(shown.virtual_size.to_be_bytes());
+        raw.splice(36..40, EXTRA.to_be_bytes());
+        raw.splice(FIXED..FIXED + self.extra as usize, known);
+        raw.truncate(FIXED + EXTRA as usize + texts);
+        raw.resize(align_up(raw.len() as u64, 8) as usize, 0);
+        (self.extra, self.bytes) = (EXTRA, Bytes::New(raw));
+        Ok(())
+    }
+
     /// Puts another name in the entry; everything else, known or not, stays.
     pub(super) fn rename(&mut self, file: &dyn File, name: &str) -> Result<()> {
         let mut raw = self.raw(file)?;

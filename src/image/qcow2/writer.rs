@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::alloc::Alloc;
+use super::compose::Composed;
 use super::counts::Counts;
 use super::edit::OpenTables;
 use super::header::{Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY};
@@ -43,9 +44,13 @@ pub struct Writer {
     pub(super) room: Room,
     pub(super) tidy: bool,
     pub(super) leaves_room: bool,
+    /// Whether all of it goes back to the file system, however little.
+    pub(super) gives_all: bool,
     pub(super) content_changes: bool,
     /// Where the bitmap directory will lie, when it moves.
     pub(super) bitmaps_at: Option<u64>,
+    /// Sector 0 to be, when it is not the one that is there with other values.
+    pub(super) composed: Option<Composed>,
     /// The backing file that the image will name, or that it will name none.
     pub(super) link: Option<Option<BackingRef>>,
     pub(super) dry: bool,
@@ -108,8 +113,10 @@ impl Writer {
             room: Room::default(),
             tidy: false,
             leaves_room: false,
+            gives_all: false,
             content_changes: false,
             bitmaps_at: None,
+            composed: None,
             link: None,
             old_len: Some(image.file.len()?),
             header,

@@ -5,8 +5,8 @@
 //! nothing is handed out twice.
 
 use super::header::Header;
-use super::used::Used;
 use crate::error::{Error, Kind, Result};
+use crate::image::used::Used;
 
 /// The cursors.
 #[derive(Debug)]

@@ -32,6 +32,18 @@ impl Default for CreateOptions {
 }
 
 impl CreateOptions {
+    /// The same with clusters of `cluster_size` bytes, and tables that are large enough for the disk then.
+    ///
+    /// Fails with [`Kind::Usage`] when there are none.
+    pub fn with_clusters_of(self, cluster_size: u64) -> Result<Self> {
+        let with = |table_size| Self { cluster_size, table_size, ..self.clone() };
+        [4, 8, 16]
+            .into_iter()
+            .map(with)
+            .find(|options| options.header().is_ok())
+            .map_or_else(|| with(16).header().map(|_| with(16)), Ok)
+    }
+
     /// The header of the empty image. Fails with [`Kind::Usage`] when the options are impossible, or
     /// make an image that no QEMU opens.
     pub(super) fn header(&self) -> Result<Header> {
@@ -56,6 +68,7 @@ impl CreateOptions {
             image_size: align_up(self.virtual_size, 512),
             need_check: false,
             marked: false,
+            fenced: false,
             backing: self.backing.clone(),
             backing_place: place,
             file_size: cluster * (1 + u64::from(table)),

@@ -17,6 +17,8 @@ const BACKING_FILE: u64 = 1;
 const NEED_CHECK: u64 = 2;
 /// The backing file is raw and must not be probed.
 const BACKING_IS_RAW: u64 = 4;
+/// A feature of ours that nobody knows, so that nobody opens the image while what it reads through is in flight.
+const FENCE: u64 = 1 << 62;
 /// An autoclear feature of ours: a job is under way, and nobody else has opened the image for writing
 /// since it began.
 const AUTOCLEAR_JOB: u64 = 1 << 62;
@@ -62,6 +64,8 @@ pub(super) struct Header {
     pub(super) need_check: bool,
     /// The mark of a job.
     pub(super) marked: bool,
+    /// Whether nobody is to open the image.
+    pub(super) fenced: bool,
     pub(super) backing: Option<BackingRef>,
     /// Offset and length of the backing name.
     pub(super) backing_place: (u32, u32),
@@ -73,6 +77,12 @@ pub(super) struct Header {
 impl Header {
     /// Reads and checks the header of `file`.
     pub(super) fn read(file: &dyn File) -> Result<Self> {
+        let header = Self::read_behind_fence(file)?;
+        if header.fenced { Err(Error::fenced()) } else { Ok(header) }
+    }
+
+    /// The same, whether the fence is up or not.
+    pub(super) fn read_behind_fence(file: &dyn File) -> Result<Self> {
         let len = file.len()?;
         let mut bytes = [0; size_of::<Layout>()];
         let n = file.read_at(0, &mut bytes)?;
@@ -131,6 +141,7 @@ impl Header {
                 (BACKING_FILE, self.backing.is_some()),
                 (NEED_CHECK, self.need_check),
                 (BACKING_IS_RAW, raw),
+                (FENCE, self.fenced),
             ];
             layout.features.set(bits.into_iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum());
             layout.autoclear_features.set(if self.marked { AUTOCLEAR_JOB } else { 0 });
@@ -191,7 +202,7 @@ impl Layout {
             return Err(Error::corrupt(what).offset(12));
         }
         let features = self.features.get();
-        let unknown = features & !(BACKING_FILE | NEED_CHECK | BACKING_IS_RAW);
+        let unknown = features & !(BACKING_FILE | NEED_CHECK | BACKING_IS_RAW | FENCE);
         if unknown != 0 {
             let bits: Vec<_> =
                 (0..64).filter(|b| unknown >> b & 1 == 1).map(|b: u32| b.to_string()).collect();
@@ -206,6 +217,7 @@ impl Layout {
             image_size: self.image_size.get(),
             need_check: features & NEED_CHECK != 0,
             marked: self.autoclear_features.get() & AUTOCLEAR_JOB != 0,
+            fenced: features & FENCE != 0,
             backing: None,
             backing_place: (self.backing_filename_offset.get(), self.backing_filename_size.get()),
             file_size: align_down(align_up(file_len, SECTOR as u64), cluster_size),

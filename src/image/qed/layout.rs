@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use super::used::Used;
 use crate::error::{Error, Kind, Result};
+use crate::image::used::Used;
 
 /// Single clusters moved at once: 16 MiB of places.
 const BATCH: usize = 1 << 20;

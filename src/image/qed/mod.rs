@@ -5,10 +5,10 @@
 //! |---|---|
 //! | `header` | the fixed header, its limits, and the one sector in which it changes |
 //! | `tables` | reading tables in pieces, with a small cache; what an entry means |
-//! | `used` | a set of clusters in bounded memory |
 //! | `survey` | walking all tables: what is used, which references are wrong |
 //! | `check` | the survey as findings |
 //! | `create` | a new image |
+//! | `adopt` | a header and tables laid over a file that holds the data already |
 //! | `measure` | how large an image would become |
 //! | `writer` | a change in the making: data and tables in free space |
 //! | `commit` | making it true: one flip of sector 0 |
@@ -24,6 +24,7 @@
 //! unreferenced cluster inside the file is a leak that QEMU never reclaims, so every change ends by
 //! moving the highest clusters into the holes and cutting the file.
 
+mod adopt;
 mod alloc;
 mod check;
 mod commit;
@@ -39,7 +40,6 @@ mod repair;
 mod survey;
 mod tables;
 mod tidy;
-mod used;
 mod writer;
 
 use std::sync::{Arc, OnceLock};
@@ -51,10 +51,11 @@ use crate::units::{Guest, Host};
 use header::Header;
 use tables::{Cache, Entry};
 
+pub(super) use adopt::Adopter;
 pub use compact::compact;
 pub use create::{CreateOptions, create};
 pub use empty::empty;
-pub use mark::{mark, marked};
+pub use mark::{fence, is_fenced, mark, marked};
 pub use measure::{measure, units};
 pub use relink::relink;
 pub use repair::repair;
@@ -132,6 +133,12 @@ impl Image for Qed {
 
     fn cluster_size(&self) -> u64 {
         self.header.cluster_size
+    }
+
+    fn header_end(&self) -> u64 {
+        let (start, len) = self.header.backing_place;
+        let name = if self.header.backing.is_some() { u64::from(start) + u64::from(len) } else { 0 };
+        name.max(header::LEN)
     }
 
     fn backing(&self) -> Option<&BackingRef> {

@@ -13,9 +13,9 @@ use crate::storage::{File, read_exact_or_zero};
 
 /// Records `backing` in the image in `file`; returns how many bytes that took. Of formats, only raw
 /// can be recorded; any other is left for the reader to find out. Without `backing` the image has none
-/// any more. The caller holds the write lock.
-pub fn relink(file: &dyn File, backing: Option<&BackingRef>) -> Result<u64> {
-    let header = Header::read(file)?;
+/// any more. The fence goes up or down in the same switch. The caller holds the write lock.
+pub fn relink(file: &dyn File, backing: Option<&BackingRef>, up: bool) -> Result<u64> {
+    let header = Header { fenced: up, ..Header::read_behind_fence(file)? };
     let Some(backing) = backing else { return unlink(file, header) };
     let name = backing.name.as_bytes();
     if name.is_empty() || name.len() > MAX_BACKING_NAME as usize || name.contains(&0) {

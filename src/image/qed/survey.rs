@@ -2,8 +2,8 @@
 
 use super::header::Header;
 use super::tables::{self, Entry, PIECE};
-use super::used::Used;
 use crate::error::{Error, Result};
+use crate::image::used::Used;
 use crate::storage::File;
 use crate::units::Host;
 

@@ -12,9 +12,9 @@ use super::header::{Header, SECTOR};
 use super::layout::{Batch, Layout, Move, Owner};
 use super::survey::{Survey, each_entry};
 use super::tables::Entry;
-use super::used::Used;
 use crate::error::{Error, Kind, Result};
 use crate::image::Written;
+use crate::image::used::Used;
 use crate::storage::{CopyBuffer, File, copy_range, holes, read_exact_or_zero};
 use crate::units::Host;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::super::task::Task;
-use super::record::{Done, Now, Opening, Record};
+use super::record::{At, Done, Now, Opening, Record};
+use crate::image::convert::Start;
 use crate::plan::Step;
 use crate::storage::Stamp;
 
@@ -19,6 +20,7 @@ pub(in crate::job) struct Log {
     done: BTreeSet<usize>,
     undone: BTreeSet<usize>,
     moved: BTreeMap<usize, PathBuf>,
+    starts: BTreeMap<PathBuf, Start>,
     /// Whether the marks are set, before which no step begins.
     marked: bool,
     /// Whether it is being undone.
@@ -29,9 +31,9 @@ impl Log {
     pub(super) fn new(opening: Opening) -> Self {
         let files = opening.task.files.iter().map(|file| (file.path.clone(), Some(file.stamp))).collect();
         let (begun, done, undone) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let moved = BTreeMap::new();
+        let (moved, starts) = (BTreeMap::new(), BTreeMap::new());
         let marked = opening.marks.is_empty();
-        Self { opening, files, begun, done, undone, moved, marked, back: false }
+        Self { opening, files, begun, done, undone, moved, starts, marked, back: false }
     }
 
     /// From all records; nothing when the first is not an opening.
@@ -55,6 +57,10 @@ impl Log {
             }
             Record::Begun(step) => {
                 self.begun.insert(step);
+            }
+            Record::Start(at) => {
+                let At { path, start } = *at;
+                self.starts.insert(path, start);
             }
             Record::Done(Done { step, now, moved }) => {
                 self.done.insert(step);
@@ -121,6 +127,16 @@ impl Log {
     /// Whether the image at `path` bears a mark while the job is under way.
     pub(in crate::job) fn marks(&self, path: &Path) -> bool {
         self.opening.marks.iter().any(|mark| mark.path == path)
+    }
+
+    /// How the file at `path` began before the job, when it is converted.
+    pub(in crate::job) fn began(&self, path: &Path) -> Option<&Start> {
+        self.opening.starts.iter().find(|at| at.path == path).map(|at| &at.start)
+    }
+
+    /// How the file at `path` is to begin.
+    pub(in crate::job) fn will_start(&self, path: &Path) -> Option<&Start> {
+        self.starts.get(path)
     }
 
     /// Where the file of a step was moved.

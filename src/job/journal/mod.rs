@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub(super) use log::Log;
 pub(super) use place::{is_device, of_devices};
-pub(super) use record::{Done, Mark, Now, Opening, Remembered, Was, is_name};
+pub(super) use record::{At, Before, Done, Mark, Now, Opening, Remembered, Was, is_name};
 
 use self::record::{Pointer, Record, records};
 use crate::error::{Error, Kind, Result};
@@ -96,6 +96,11 @@ impl Journal {
 
     pub(super) fn marked(&mut self, now: Vec<Now>) -> Result<()> {
         self.write(Record::Marked(now))
+    }
+
+    /// Remembers how a file is to begin.
+    pub(super) fn will_start(&mut self, at: At) -> Result<()> {
+        self.write(Record::Start(Box::new(at)))
     }
 
     pub(super) fn begun(&mut self, step: usize) -> Result<()> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::task::Task;
 use crate::chain::{Fingerprint, ViewSpec};
 use crate::error::{Error, Result};
+use crate::image::convert::Start;
 use crate::image::{BackingRef, Format};
 use crate::storage::Stamp;
 use crate::wire;
@@ -28,12 +29,23 @@ pub(in crate::job) enum Record {
     Marked(Vec<Now>),
     /// A step is about to change the view that the plan names.
     Begun(usize),
+    /// How a file is to begin once a step is done, when nothing else says so.
+    Start(Box<At>),
     /// A step is done.
     Done(Done),
     /// From here on it is undone.
     Back,
     /// A step is undone.
     Undone(Done),
+}
+
+/// What undoing a job takes.
+#[derive(Debug, Clone, Default)]
+pub(in crate::job) struct Before {
+    pub(in crate::job) marks: Vec<Mark>,
+    pub(in crate::job) links: Vec<Was>,
+    pub(in crate::job) starts: Vec<At>,
+    pub(in crate::job) remembered: Vec<Remembered>,
 }
 
 /// What is to be done, and what undoing it takes.
@@ -45,6 +57,9 @@ pub(in crate::job) struct Opening {
     pub(in crate::job) marks: Vec<Mark>,
     /// The backing file of each image whose reference changes, as it was.
     pub(in crate::job) links: Vec<Was>,
+    /// How each file begins that is converted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::job) starts: Vec<At>,
     /// Journals elsewhere that lead here.
     pub(in crate::job) pointers: Vec<Pointer>,
     /// What views read that must read the same afterwards.
@@ -52,14 +67,18 @@ pub(in crate::job) struct Opening {
     pub(in crate::job) remembered: Vec<Remembered>,
 }
 
+/// How a file begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::job) struct At {
+    #[serde(with = "wire::path")]
+    pub(in crate::job) path: PathBuf,
+    pub(in crate::job) start: Start,
+}
+
 impl Opening {
-    pub(in crate::job) fn new(
-        task: Task,
-        marks: Vec<Mark>,
-        links: Vec<Was>,
-        remembered: Vec<Remembered>,
-    ) -> Self {
-        Self { version: VERSION, task, marks, links, pointers: Vec::new(), remembered }
+    pub(in crate::job) fn new(task: Task, before: Before) -> Self {
+        let Before { marks, links, starts, remembered } = before;
+        Self { version: VERSION, task, marks, links, starts, pointers: Vec::new(), remembered }
     }
 }
 

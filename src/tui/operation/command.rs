@@ -50,6 +50,10 @@ pub(in crate::tui) fn command(operation: &Operation) -> String {
         Operation::Compact { image } => {
             line.word("compact").path(image);
         }
+        Operation::Convert { image, to, no_compact } => {
+            line.word("convert").path(image).word("--to").word(to.name()).word("--in-place");
+            line.flag("--no-compact", *no_compact);
+        }
         Operation::Repair { image, what } => {
             line.word("check").path(image).word("-r").word(what.name());
         }

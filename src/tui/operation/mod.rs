@@ -109,6 +109,15 @@ pub enum Operation {
         /// The image.
         image: PathBuf,
     },
+    /// Another format, in place.
+    Convert {
+        /// The image.
+        image: PathBuf,
+        /// What it becomes; a qcow2 that becomes one is brought up to date.
+        to: Format,
+        /// Leave new metadata at the end of the file.
+        no_compact: bool,
+    },
     /// Mends metadata.
     Repair {
         /// The image.
@@ -186,6 +195,7 @@ impl Operation {
             | Self::Resize { image, .. }
             | Self::Revert { image }
             | Self::Compact { image }
+            | Self::Convert { image, .. }
             | Self::Repair { image, .. }
             | Self::ExportChain { image, .. }
             | Self::Import { top: image, .. } => image,

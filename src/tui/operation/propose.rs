@@ -9,7 +9,8 @@ use crate::forest::{self, Forest, restorable, trashed};
 use crate::image::{Format, NewImage};
 use crate::job::{self, Recovery};
 use crate::plan::{
-    self, ChainOptions, CommitOptions, DeleteOptions, ExportOptions, HazardKind, RebaseOptions, Since,
+    self, ChainOptions, CommitOptions, ConvertOptions, DeleteOptions, ExportOptions, HazardKind,
+    RebaseOptions, Since, Wishes,
 };
 use crate::storage::Trashed;
 use crate::text::Shown;
@@ -42,6 +43,10 @@ pub(in crate::tui) fn propose(forest: &Forest, operation: &Operation, gate: &Gat
         Operation::Resize { image, size, shrink } => plan::resize(forest, &image, size, shrink, gate)?,
         Operation::Revert { image } => plan::revert(forest, &image, gate)?,
         Operation::Compact { image } => plan::compact(forest, &image, gate)?,
+        Operation::Convert { image, to, no_compact } => {
+            let (wishes, backing_format) = (Wishes::default(), None);
+            plan::convert(forest, &image, &ConvertOptions { to, wishes, backing_format, no_compact, gate })?
+        }
         Operation::Repair { image, what } => plan::repair(forest, &image, what, gate)?,
         Operation::Export { view, out, format, since, compress, by_content } => {
             let out = beside(&view.path, &out)?;

@@ -65,6 +65,27 @@ pub(super) fn fields(verb: Verb, subject: Option<&Subject>, forest: &Forest, bes
             ];
             vec![Field::choice("what", "repair", items, Asked::InPlace)]
         }
+        Verb::Convert => {
+            let now = node.format;
+            // What it is already comes last: that brings a qcow2 up to date.
+            let others = [Format::Qcow2, Format::Qed, Format::Raw].into_iter().filter(|f| now != Some(*f));
+            let same = now.filter(|format| *format == Format::Qcow2);
+            let items = others.map(|f| {
+                let note = if f == Format::Raw {
+                    "data moves to where the guest has it"
+                } else {
+                    "data stays where it is"
+                };
+                Item::new(f.name(), note, Pick::Format(f))
+            });
+            let newer = same.map(|f| Item::new("qcow2, version 3", "", Pick::Format(f)));
+            let items = items.chain(newer).collect();
+            let tail = "leave new metadata at the end of the file";
+            vec![
+                Field::choice("to", "to", items, Asked::Both),
+                Field::toggle("no-compact", tail, Asked::InPlace),
+            ]
+        }
         Verb::Export => export(forest, id, subject),
         Verb::Import => {
             let name = propose_names::export(forest, &subject.image, Some("all"), "qcow2");

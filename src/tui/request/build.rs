@@ -58,6 +58,10 @@ pub(super) fn operation(request: &Request, forest: &Forest) -> Result<Operation,
             Operation::Resize { image, size, shrink: on("shrink") }
         }
         Verb::Compact => Operation::Compact { image },
+        Verb::Convert => {
+            let Some(Pick::Format(to)) = request.pick("to") else { return Err(nothing("to")) };
+            Operation::Convert { image, to: *to, no_compact: on("no-compact") }
+        }
         Verb::Repair => {
             let what =
                 if request.pick("what") == Some(&Pick::Word("all")) { Repair::All } else { Repair::Leaks };

@@ -30,7 +30,9 @@ pub(super) fn why_not(
         return (!movable).then(|| format!("{name} cannot be read"));
     };
     match verb {
-        Verb::Commit | Verb::Pull | Verb::Rebase | Verb::Overlay | Verb::Resize if on_snapshot => {
+        Verb::Commit | Verb::Pull | Verb::Rebase | Verb::Overlay | Verb::Resize | Verb::Convert
+            if on_snapshot =>
+        {
             Some(format!("this is an internal snapshot; select its image, {name}"))
         }
         Verb::Commit | Verb::Pull => based(node, &name),

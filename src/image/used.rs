@@ -13,7 +13,7 @@ const MAX_GROUPS: usize = 1 << 18;
 
 /// A set of cluster numbers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Used {
+pub(in crate::image) struct Used {
     groups: BTreeMap<u64, Box<Group>>,
     count: u64,
 }
@@ -30,19 +30,19 @@ fn place(cluster: u64) -> (u64, usize, u32) {
 
 impl Used {
     /// How many clusters are in the set.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::image) fn count(&self) -> u64 {
         self.count
     }
 
     /// One after the highest; 0 when empty.
-    pub(super) fn end(&self) -> u64 {
+    pub(in crate::image) fn end(&self) -> u64 {
         let Some((index, group)) = self.groups.last_key_value() else { return 0 };
         let word = group.bits.iter().rposition(|w| *w != 0).unwrap_or(0);
         index * GROUP + word as u64 * 64 + u64::from(64 - group.bits[word].leading_zeros())
     }
 
     /// Adds a cluster; `false` when it was in already.
-    pub(super) fn mark(&mut self, cluster: u64) -> Result<bool> {
+    pub(in crate::image) fn mark(&mut self, cluster: u64) -> Result<bool> {
         let (index, word, bit) = place(cluster);
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&index) {
             return Err(Error::unsupported("clusters are strewn over too many places to be counted"));
@@ -57,7 +57,7 @@ impl Used {
     }
 
     /// Adds `count` clusters from `first`; `false` when one of them was in already.
-    pub(super) fn mark_run(&mut self, first: u64, count: u64) -> Result<bool> {
+    pub(in crate::image) fn mark_run(&mut self, first: u64, count: u64) -> Result<bool> {
         let mut fresh = true;
         for cluster in first..first.saturating_add(count) {
             fresh &= self.mark(cluster)?;
@@ -66,7 +66,7 @@ impl Used {
     }
 
     /// Takes `count` clusters from `first` out.
-    pub(super) fn unmark_run(&mut self, first: u64, count: u64) {
+    pub(in crate::image) fn unmark_run(&mut self, first: u64, count: u64) {
         for cluster in first..first.saturating_add(count) {
             let (index, word, bit) = place(cluster);
             let Some(group) = self.groups.get_mut(&index) else { continue };
@@ -81,13 +81,13 @@ impl Used {
     }
 
     /// Whether a cluster is in the set.
-    pub(super) fn has(&self, cluster: u64) -> bool {
+    pub(in crate::image) fn has(&self, cluster: u64) -> bool {
         let (index, word, bit) = place(cluster);
         self.groups.get(&index).is_some_and(|g| g.bits[word] >> bit & 1 == 1)
     }
 
     /// The first cluster from `from` on that is in the set.
-    pub(super) fn next_used(&self, from: u64) -> Option<u64> {
+    pub(in crate::image) fn next_used(&self, from: u64) -> Option<u64> {
         let (first, start, bit) = place(from);
         for (index, group) in self.groups.range(first..) {
             let (start, mask) = if *index == first { (start, u64::MAX << bit) } else { (0, u64::MAX) };
@@ -102,7 +102,7 @@ impl Used {
     }
 
     /// The first cluster from `from` on that is not in the set.
-    pub(super) fn next_free(&self, from: u64) -> u64 {
+    pub(in crate::image) fn next_free(&self, from: u64) -> u64 {
         let (mut index, mut start, bit) = place(from);
         let mut mask = u64::MAX << bit;
         while let Some(group) = self.groups.get(&index) {
@@ -118,7 +118,7 @@ impl Used {
     }
 
     /// Runs of clusters between `from` and `to` that are not in the set: first and how many.
-    pub(super) fn holes(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
+    pub(in crate::image) fn holes(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
         let mut at = from;
         std::iter::from_fn(move || {
             let start = self.next_free(at);
@@ -130,7 +130,7 @@ impl Used {
     }
 
     /// Runs of clusters from `from` on that are in the set: first and how many.
-    pub(super) fn runs(&self, from: u64) -> impl Iterator<Item = (u64, u64)> {
+    pub(in crate::image) fn runs(&self, from: u64) -> impl Iterator<Item = (u64, u64)> {
         let mut at = from;
         std::iter::from_fn(move || {
             let start = self.next_used(at)?;
