@@ -194,7 +194,7 @@ fn quitting_asks_while_a_job_runs() {
 #[test]
 fn stopping_a_job_asks_first() {
     let mut stage = stage();
-    stage.play("x").play(TO_PLAN).play("y<wait:Jobs>wx").sees("Stop the job?").play("<enter>");
+    stage.play("x<esc>").play(TO_PLAN).play("y<wait:Jobs>wx").sees("Stop the job?").play("<enter>");
     assert!(!stage.script.lock().cancelled);
     stage.play("xy");
     assert!(stage.script.lock().cancelled);

@@ -224,6 +224,17 @@ fn compact_and_repair_change_no_view() {
 }
 
 #[test]
+fn converts_in_place() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("leaf.q")).play("x<wait:Convert leaf.qcow2>").sees("qed").play("<enter>");
+    stage.play("<wait:[ y Run ]>").sees("from qcow2 to qed").play("y").play(DONE);
+    let bytes = std::fs::read(yard.path("leaf.qcow2")).unwrap();
+    assert!(bytes.starts_with(b"QED\0"));
+    yard.kept_but(&[]);
+}
+
+#[test]
 fn exports_in_full_since_and_as_a_chain() {
     let yard = Yard::new();
     let mut stage = yard.stage();
