@@ -97,6 +97,10 @@ fn beside_a_job() {
     session.until(|screen| screen.contents().contains("Run"));
     session.types("y");
     session.until(|screen| screen.contents().contains("copying"));
+    // To the first row: from there on j and k take turns.
+    let row = session.selected();
+    session.types("k");
+    session.until(|screen| session::selected(screen) != row);
     let start = Instant::now();
     let mut times = Vec::new();
     while session.shows("copying") && start.elapsed() < Duration::from_secs(60) {
