@@ -57,6 +57,8 @@ fn each_key(session: &mut Session, count: usize) -> Vec<Duration> {
     let key = |i: usize| if i.is_multiple_of(2) { "j" } else { "k" };
     let mut times = Vec::new();
     for i in 0..count {
+        // A person's pace: what comes within a frame of the last one waits for the next frame on purpose.
+        std::thread::sleep(Duration::from_millis(50));
         let row = session.selected();
         let start = Instant::now();
         session.types(key(i));
@@ -95,6 +97,10 @@ fn beside_a_job() {
     session.until(|screen| screen.contents().contains("Run"));
     session.types("y");
     session.until(|screen| screen.contents().contains("copying"));
+    // To the first row: from there on j and k take turns.
+    let row = session.selected();
+    session.types("k");
+    session.until(|screen| session::selected(screen) != row);
     let start = Instant::now();
     let mut times = Vec::new();
     while session.shows("copying") && start.elapsed() < Duration::from_secs(60) {
