@@ -20,9 +20,11 @@
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
 //! | `trash` | what is noted of a file there; bringing it back, emptying it |
+//! | `footprint` | room on the file system before and after |
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod files;
+mod footprint;
 mod gather;
 mod giving;
 mod journal;
@@ -49,6 +51,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
+pub use footprint::{Footprint, Freed};
 pub use leftover::{Leftover, leftovers, leftovers_below, none_in_the_way};
 pub use progress::{Phase, Progress, Snapshot};
 pub use recover::{Recovery, discard_unbegun};

@@ -8,7 +8,7 @@ use cowherd::forest::{ScanOptions, scan};
 use cowherd::image::{Format, NewImage};
 use cowherd::plan::{
     self, ChainOptions, CommitOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions, Since,
-    SnapshotRequest,
+    SnapshotRequest, ViewId,
 };
 
 use crate::common::scanned;
@@ -57,6 +57,9 @@ pub(crate) const ALL: &[Act] = &[
     act("delete_middle", |dir| delete(dir, "l1")),
     act("delete_root", |dir| delete(dir, "base")),
     act("delete_leaf", |dir| delete(dir, "l3")),
+    act("cleanup_leaf", |dir| cleanup(dir, &["side", "l3"])),
+    act("cleanup_line", |dir| cleanup(dir, &["l1", "l2"])),
+    act("cleanup_bottom", |dir| cleanup(dir, &["base", "l1", "l2"])),
     act("rename", |dir| plan::rename(&scanned(dir), &dir.join("l1"), &dir.join("new"), gate(dir))),
     act("revert", |dir| plan::revert(&scanned(dir), &dir.join("l3"), gate(dir))),
     act("compact", |dir| plan::compact(&scanned(dir), &dir.join("side"), gate(dir))),
@@ -83,6 +86,14 @@ fn gate(dir: &Path) -> Gate {
 
 fn first() -> StateSpec {
     StateSpec::Name("sn1".into())
+}
+
+/// All of these images goes, with their snapshots.
+fn cleanup(dir: &Path, images: &[&str]) -> Result<Plan> {
+    let forest = scanned(dir);
+    let named = |path: &Path| images.iter().any(|image| path == dir.join(image));
+    let goes = forest.nodes.iter().filter(|node| named(&node.path)).flat_map(ViewId::all).collect();
+    plan::cleanup(&forest, &goes, gate(dir))
 }
 
 fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {

@@ -90,7 +90,10 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     // The record keeps no times.
     plan.files.iter_mut().for_each(|file| file.stamp = file.stamp.without_times());
     let (trace, room) = (Trace::default(), Room::of(dir));
-    let report = run(plan, &trace, before.len().is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}"));
+    // Every other time as on a file system that shares blocks, where data takes another way. The plan does not
+    // know of that here, so it is held to a bound alone.
+    let shares = before.len().is_multiple_of(2);
+    let report = run(plan, &trace, shares).unwrap_or_else(|e| panic!("{what}: {e}"));
 
     let now = fingerprints(dir);
     for (view, old) in &before {
@@ -107,7 +110,7 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     assert_eq!(report.written_bytes, real.written, "{what}: the report is not what was written: {steps:#?}");
     let dear = format!("{what}: {real:?} {report:?} is dearer than {cost:?} for {steps:#?}");
     assert!(real.written <= cost.write_bytes && real.peak_extra <= cost.peak_extra_bytes, "{dear}");
-    if cost.exact {
+    if cost.exact && !shares {
         let predicted = (cost.write_bytes, cost.freed_bytes);
         assert_eq!((real.written, report.freed_bytes), predicted, "{what}: an exact figure was wrong");
     }
@@ -121,7 +124,6 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     Some(cost.exact)
 }
 
-/// Every other time as on a file system that shares blocks, where data takes another way.
 fn run(plan: Plan, trace: &Trace, shares: bool) -> cowherd::error::Result<cowherd::job::Report> {
     let disk = Arc::new(RecorderDisk::new(trace.clone(), HashMap::new()).sharing(shares));
     let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat, HazardKind::Unprotected];
