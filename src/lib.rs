@@ -24,10 +24,11 @@
 //! | [`image`] | one file: raw, QED, qcow2; tables, allocation, check |
 //! | [`storage`] | bytes: real file, memory, recorder, locks |
 //!
-//! [`error`], [`text`] and [`units`] lie under all of them.
+//! [`error`], [`text`], [`units`] and [`config`] lie under all of them.
 
 pub mod chain;
 pub mod cli;
+pub mod config;
 pub mod error;
 pub mod forest;
 pub mod image;

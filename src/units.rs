@@ -89,6 +89,39 @@ pub fn parse_size(text: &str) -> Option<u64> {
     }
 }
 
+/// A size to be, by itself or against the size that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewSize {
+    /// This many bytes.
+    To(u64),
+    /// So many more.
+    Plus(u64),
+    /// So many less.
+    Minus(u64),
+}
+
+impl NewSize {
+    /// A size, or how much more (`+N`) or less (`-N`), as for qemu-img.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        match text.as_bytes().first() {
+            Some(b'+') => parse_size(&text[1..]).map(Self::Plus),
+            Some(b'-') => parse_size(&text[1..]).map(Self::Minus),
+            _ => parse_size(text).map(Self::To),
+        }
+    }
+
+    /// Bytes, when there are `now`; `None` when none would be left, or more than can be counted.
+    pub fn from(self, now: u64) -> Option<u64> {
+        match self {
+            Self::To(size) => Some(size),
+            Self::Plus(more) => now.checked_add(more),
+            Self::Minus(less) => now.checked_sub(less),
+        }
+        .filter(|size| (1..=i64::MAX as u64 - 512).contains(size))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

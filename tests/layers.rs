@@ -22,16 +22,17 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// What lies under all floors, and what of it may use what.
-const GROUND: [(&str, &[&str]); 3] = [("error", &["text"]), ("text", &[]), ("units", &[])];
+const GROUND: [(&str, &[&str]); 4] =
+    [("error", &["text"]), ("text", &[]), ("units", &[]), ("config", &["error", "text"])];
 
-/// All that the command line may know of the TUI: whether it can start, how, and how it ended.
-const START_OF_TUI: [&str; 4] = ["usable", "Options", "run", "Stopped"];
+/// All that the command line may know of the TUI: whether it can start, how, how it ended, and its keys.
+const START_OF_TUI: [&str; 6] = ["usable", "Options", "run", "Stopped", "Keymap", "actions"];
 
 /// Names of `std::fs` that reach the bytes of a file.
 const BYTES: [&str; 8] = ["read", "write", "copy", "read_to_string", "File", "OpenOptions", "hard_link", "*"];
 
 /// Files above storage that may use those names, and why no image byte passes through them.
-const MAY_TOUCH_FILES: [(&str, &str); 0] = [];
+const MAY_TOUCH_FILES: [(&str, &str); 1] = [("config.rs", "the user's own settings, no image")];
 
 /// The floor (or ground) a file is on: the first folder, or the file itself.
 fn home(file: &str) -> &str {

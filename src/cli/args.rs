@@ -113,7 +113,7 @@ pub(super) enum Command {
     Trash(Trash),
     /// Build a sample herd and open the terminal interface on it
     Demo(Demo),
-    /// Explain a command or a topic: hazards, exit-codes
+    /// Explain a command or a topic: hazards, exit-codes, keys
     Help(Help),
 }
 
@@ -311,7 +311,7 @@ pub(super) struct Demo {
 
 #[derive(Debug, Args)]
 pub(super) struct Help {
-    /// A command, or one of: hazards, exit-codes
+    /// A command, or one of: hazards, exit-codes, keys
     pub(super) topic: Vec<String>,
 }
 
@@ -323,6 +323,49 @@ impl Cli {
             Some(Command::Compare(_) | Command::Diff(_)) => Verb::Compare,
             _ => Verb::Other,
         }
+    }
+
+    /// Where `--allow` of the command is kept, when it has one.
+    pub(super) fn allow(&mut self) -> Option<&mut Allow> {
+        let Some(command) = &mut self.command else { return Some(&mut self.opening) };
+        Some(match command {
+            Command::Tree(args) => &mut args.allow,
+            Command::Figure(args) => &mut args.allow,
+            Command::Info(args) => &mut args.allow,
+            Command::Map(args) => &mut args.allow,
+            Command::Check(args) => &mut args.allow,
+            Command::Compare(args) => &mut args.allow,
+            Command::Diff(args) => &mut args.allow,
+            Command::Cat(args) => &mut args.allow,
+            Command::Serve(args) => &mut args.allow,
+            Command::Measure(args) => &mut args.allow,
+            Command::Create(args) => &mut args.allow,
+            Command::Resize(args) => &mut args.how.allow,
+            Command::Recover(args) => &mut args.allow,
+            Command::Commit(args) => &mut args.how.allow,
+            Command::Pull(args) => &mut args.how.allow,
+            Command::Rebase(args) => &mut args.how.allow,
+            Command::Overlay(args) => &mut args.allow,
+            Command::Rename(args) => &mut args.how.allow,
+            Command::Delete(args) => &mut args.how.allow,
+            Command::Revert(args) => &mut args.how.allow,
+            Command::Compact(args) => &mut args.how.allow,
+            Command::Export(args) => &mut args.how.allow,
+            Command::Import(args) => &mut args.how.allow,
+            Command::Cleanup(args) => &mut args.allow,
+            Command::Snapshot(args) => match &mut args.action {
+                SnapshotAction::Create { how, .. }
+                | SnapshotAction::Apply { how, .. }
+                | SnapshotAction::Delete { how, .. }
+                | SnapshotAction::Rename { how, .. } => &mut how.allow,
+                SnapshotAction::List { .. } => return None,
+            },
+            Command::Trash(args) => match &mut args.action {
+                TrashAction::List { allow, .. } | TrashAction::Restore { allow, .. } => allow,
+                TrashAction::Empty { .. } => return None,
+            },
+            Command::Demo(_) | Command::Help(_) => return None,
+        })
     }
 
     /// A path before a command means that one of the two was not meant.

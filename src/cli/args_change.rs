@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::args::{Allow, Known};
-use super::values::{ExportFormat, NewSize, Watch, age, format, hazard, new_size, size};
+use super::values::{ExportFormat, Watch, age, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
+use crate::units::NewSize;
 
 #[derive(Debug, Args)]
 pub(super) struct Create {

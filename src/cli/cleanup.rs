@@ -13,7 +13,7 @@ use super::{change, exit, opening};
 use crate::chain::{Gate, ViewSpec};
 use crate::error::Result;
 use crate::forest::{self, Forest, trashed};
-use crate::job::{self, Footprint, Freed, Leftover, Report};
+use crate::job::{self, Leftover};
 use crate::plan::{self, Judged, Standing, Wishes};
 use crate::storage::Trashed;
 use crate::text::{Shown, human_size};
@@ -28,19 +28,11 @@ pub(super) fn run(args: &Cleanup, out: &mut Out) -> anyhow::Result<u8> {
     }
     let going = wishes.going(&forest, SystemTime::now())?;
     let plan = plan::cleanup(&forest, &going, gate)?;
-    if plan.steps.is_empty() && plan.forbidden().is_none() && !args.changing.dry_run {
-        return change::run(plan, &args.changing, out);
-    }
-    let footprint = Footprint::of(&plan);
-    if let Some(report) = change::carry_out(plan, &args.changing, out)? {
-        let freed = footprint.freed(&report);
-        finish(&report, freed, args, out)?;
-    }
-    Ok(exit::DONE)
+    change::run(plan, &args.changing, out)
 }
 
 fn wishes(args: &Cleanup) -> Result<Wishes> {
-    let specs = |texts: &[OsString]| texts.iter().map(|text| spec(text)).collect::<Result<Vec<_>>>();
+    let specs = |texts: &[OsString]| texts.iter().map(spec).collect::<Result<Vec<_>>>();
     Ok(Wishes {
         delete: specs(&args.delete)?,
         keep_last: args.keep_last.map(|n| n as usize),
@@ -64,44 +56,6 @@ fn paths(args: &Cleanup, wishes: &Wishes) -> Vec<PathBuf> {
     folders.sort();
     folders.dedup();
     folders
-}
-
-fn finish(report: &Report, freed: Freed, args: &Cleanup, out: &mut Out) -> anyhow::Result<()> {
-    if args.changing.json {
-        let trashed: Vec<_> = report
-            .trashed
-            .iter()
-            .map(|(from, to)| json!({ "from": from.to_string_lossy(), "to": to.to_string_lossy() }))
-            .collect();
-        out.json(&json!({
-            "summary": report.summary,
-            "written_bytes": report.written_bytes,
-            "freed_bytes": report.freed_bytes,
-            "measured_freed_bytes": freed.measured_freed_bytes,
-            "in_trash_bytes": freed.in_trash_bytes,
-            "trashed": trashed,
-        }))?;
-        return Ok(());
-    }
-    change::finish(report, &args.changing, out)?;
-    if !out.quiet {
-        out.line(in_words(freed))?;
-    }
-    Ok(())
-}
-
-fn in_words(freed: Freed) -> String {
-    let bytes = human_size(freed.measured_freed_bytes.unsigned_abs());
-    let now = match freed.measured_freed_bytes {
-        0.. => format!("freed {bytes} on the file system"),
-        _ => format!("takes {bytes} more on the file system for now"),
-    };
-    match freed.in_trash_bytes {
-        0 => now,
-        more => {
-            format!("{now}, and {} more once the trash is emptied: cowherd trash empty", human_size(more))
-        }
-    }
 }
 
 /// What is there, and what could be done about it.

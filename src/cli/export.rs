@@ -4,12 +4,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::args::{Export, ExportFormat, Import};
-use super::names::new_name;
 use super::out::Out;
 use super::{change, exit, opening, options};
 use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{self, Forest};
+use crate::forest::{self, Forest, new_name};
 use crate::image::{Format, NewImage, Preallocation};
 use crate::plan::{self, ChainOptions, ExportOptions, Since, SnapNames};
 use crate::stream::RbdDiff;

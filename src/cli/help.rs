@@ -6,14 +6,18 @@ use super::args::{Cli, Help};
 use super::exit;
 use super::out::Out;
 use super::table::{self, Lean};
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::forest::DOMAIN_FOLDERS;
 use crate::plan::{Consent, HazardKind, HazardSeverity};
+use crate::text::Shown;
+use crate::tui;
 
 pub(super) fn run(args: &Help, out: &mut Out) -> anyhow::Result<u8> {
     match args.topic.first().map(String::as_str) {
         Some("hazards") => out.lines(hazards())?,
         Some("exit-codes") => out.lines(exit_codes())?,
+        Some("keys") => out.lines(keys())?,
         _ => out.line(command_help(&args.topic)?.trim_end())?,
     }
     Ok(exit::DONE)
@@ -49,6 +53,21 @@ fn hazards() -> Vec<String> {
     lines
 }
 
+/// What can have other keys in the configuration.
+fn keys() -> Vec<String> {
+    let head = ["ACTION", "KEYS", "DOES"].map(str::to_owned).to_vec();
+    let rows =
+        tui::actions().into_iter().map(|(name, keys, help)| vec![name.to_owned(), keys, help.to_owned()]);
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let mut lines = table::lines(&[Lean::Left; 3], &rows);
+    if let Some(place) = Config::place() {
+        lines.push(String::new());
+        lines.push(format!("Other keys go into {}:", Shown::path(&place)));
+        lines.extend(["", "[keys]", "commit = \"C\"", "quit = [\"q\", \"ctrl-q\"]"].map(str::to_owned));
+    }
+    lines
+}
+
 fn exit_codes() -> Vec<String> {
     let rows: Vec<_> =
         exit::TABLE.iter().map(|(code, meaning)| vec![(*code).to_owned(), (*meaning).to_owned()]).collect();
@@ -61,8 +80,9 @@ fn command_help(topic: &[String]) -> Result<String, Error> {
     let mut at = &mut command;
     for word in topic {
         at = at.find_subcommand_mut(word).ok_or_else(|| {
-            Error::new(Kind::Usage, format!("no help on \"{word}\""))
-                .remedy("`cowherd help` lists the commands; the other topics are hazards and exit-codes")
+            Error::new(Kind::Usage, format!("no help on \"{word}\"")).remedy(
+                "`cowherd help` lists the commands; the other topics are hazards, exit-codes and keys",
+            )
         })?;
     }
     Ok(at.render_long_help().to_string())

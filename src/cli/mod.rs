@@ -55,17 +55,27 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use out::Out;
 
+use crate::config::Config;
+
 /// Runs the program with these arguments (the first is its name) and says how it ended.
 ///
 /// Whatever goes wrong is one line on standard error, and one more with what can be done.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let mut cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(message) => return exit::usage(&message),
     };
     let verb = cli.verb();
+    let config = match cli.no_stray_paths().and_then(|()| Config::load()) {
+        Ok(config) => config,
+        Err(e) => return exit::failure(verb, &e.into()),
+    };
+    cli.global.ascii |= config.ascii;
+    if let Some(allow) = cli.allow() {
+        allow.allow.extend(config.allow.iter().cloned());
+    }
     let mut out = Out::new(&cli.global);
-    let done = run(cli, &mut out).and_then(|code| {
+    let done = run(cli, &config, &mut out).and_then(|code| {
         out.flush()?;
         Ok(code)
     });
@@ -88,10 +98,9 @@ pub fn exit_codes() -> &'static [(&'static str, &'static str)] {
 }
 
 /// Runs one command; gives its exit code.
-fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
-    cli.no_stray_paths()?;
+fn run(cli: Cli, config: &Config, out: &mut Out) -> anyhow::Result<u8> {
     match cli.command {
-        None => open::run(&cli.paths, cli.read_only, &cli.opening, out),
+        None => open::run(&cli.paths, cli.read_only, &cli.opening, config, out),
         Some(Command::Tree(args)) => tree::run(&args, out),
         Some(Command::Figure(args)) => figure::run(&args, out),
         Some(Command::Info(args)) => info::run(&args, out),
@@ -118,7 +127,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
         Some(Command::Cleanup(args)) => cleanup::run(&args, out),
         Some(Command::Trash(args)) => trash::run(&args, out),
-        Some(Command::Demo(args)) => demo::run(&args, out),
+        Some(Command::Demo(args)) => demo::run(&args, config, out),
         Some(Command::Help(args)) => help::run(&args, out),
     }
 }

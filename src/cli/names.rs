@@ -1,17 +1,15 @@
 //! `overlay` and `rename`: commands that need a name nothing has yet.
 
-use std::path::{Path, PathBuf};
-
 use super::args::{Overlay, Rename};
 use super::out::Out;
 use super::{change, opening};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::text::Shown;
 use crate::{forest, plan};
 
 pub(super) fn overlay(args: &Overlay, out: &mut Out) -> anyhow::Result<u8> {
     let (image, gate, forest) = opening::herd(&args.image, None, &args.allow)?;
-    let new = new_name(&args.new)?;
+    let new = forest::new_name(&args.new)?;
     let plan = plan::overlay(&forest, &image, args.backing_format, &new, gate)?;
     change::run(plan, &args.changing, out)
 }
@@ -27,13 +25,6 @@ pub(super) fn rename(args: &Rename, out: &mut Out) -> anyhow::Result<u8> {
         }
         _ => e,
     })?;
-    let plan = plan::rename(&forest, &image, &new_name(&args.new)?, gate)?;
+    let plan = plan::rename(&forest, &image, &forest::new_name(&args.new)?, gate)?;
     change::run(plan, &args.how.changing, out)
-}
-
-/// The absolute path of a file that need not exist, in a folder that must.
-pub(super) fn new_name(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, "is not a file name").at(path))?;
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(forest::absolute(folder)?.join(name))
 }

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::image::{Format, Repair};
 use crate::plan::HazardKind;
-use crate::units::parse_size;
+use crate::units::{NewSize, parse_size};
 
 /// When something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,26 +63,6 @@ pub(super) fn repair(name: &str) -> Result<Repair, String> {
     }
 }
 
-/// A size to be, by itself or against the size that is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NewSize {
-    To(u64),
-    Plus(u64),
-    Minus(u64),
-}
-
-impl NewSize {
-    /// Bytes, when there are `now`; `None` when none would be left, or more than can be counted.
-    pub(super) fn from(self, now: u64) -> Option<u64> {
-        match self {
-            Self::To(size) => Some(size),
-            Self::Plus(more) => now.checked_add(more),
-            Self::Minus(less) => now.checked_sub(less),
-        }
-        .filter(|size| (1..=i64::MAX as u64 - 512).contains(size))
-    }
-}
-
 /// How long ago: `90m`, `12h`, `30d`, `2w`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || "not an age: a number, then m, h, d or w".to_owned();
@@ -101,11 +81,7 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
 
 /// A size, or how much more (`+N`) or less (`-N`), as for qemu-img.
 pub(super) fn new_size(text: &str) -> Result<NewSize, String> {
-    match text.as_bytes().first() {
-        Some(b'+') => size(&text[1..]).map(NewSize::Plus),
-        Some(b'-') => size(&text[1..]).map(NewSize::Minus),
-        _ => size(text).map(NewSize::To),
-    }
+    NewSize::parse(text).ok_or_else(|| "not a size: a number, then k, M, G, T or nothing".to_owned())
 }
 
 /// A kind of hazard by name.

@@ -34,7 +34,7 @@ pub use text::text;
 pub use trash::{restorable, trashed};
 
 use crate::chain::Gate;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// What a scan looks at beyond headers.
 #[derive(Debug, Clone, Default)]
@@ -50,5 +50,12 @@ pub struct ScanOptions {
 
 /// The absolute path the forest uses for a file the user named.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path).map_err(|e| crate::error::Error::io("cannot find", e).at(path))
+    std::fs::canonicalize(path).map_err(|e| Error::io("cannot find", e).at(path))
+}
+
+/// The absolute path of a file that need not exist, in a folder that must.
+pub fn new_name(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, "is not a file name").at(path))?;
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(absolute(folder)?.join(name))
 }

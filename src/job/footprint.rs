@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Report;
 use crate::plan::Plan;
 use crate::storage::{File, FileId, RealFile};
+use crate::text::human_size;
 
 /// What the files of a plan take before it runs.
 #[derive(Debug, Clone)]
@@ -32,14 +32,30 @@ impl Footprint {
         Self { files, bytes }
     }
 
-    /// What has become free since, when the job ended with `report`.
+    /// What has become free since, when these files went to the trash: from, to.
     #[must_use]
-    pub fn freed(&self, report: &Report) -> Freed {
-        let in_trash_bytes = occupied(report.trashed.iter().map(|(_, to)| &**to));
+    pub fn freed(&self, trashed: &[(PathBuf, PathBuf)]) -> Freed {
+        let in_trash_bytes = occupied(trashed.iter().map(|(_, to)| &**to));
         let there = occupied(self.files.iter().map(|path| &**path)) + in_trash_bytes;
         let difference = i128::from(self.bytes) - i128::from(there);
         let measured_freed_bytes = i64::try_from(difference).unwrap_or(i64::MAX);
         Freed { measured_freed_bytes, in_trash_bytes }
+    }
+}
+
+impl Freed {
+    /// One line for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let bytes = human_size(self.measured_freed_bytes.unsigned_abs());
+        let now = match self.measured_freed_bytes {
+            0.. => format!("freed {bytes} on the file system"),
+            _ => format!("takes {bytes} more on the file system for now"),
+        };
+        match self.in_trash_bytes {
+            0 => now,
+            more => format!("{now}, {} more once the trash is emptied", human_size(more)),
+        }
     }
 }
 

@@ -83,6 +83,9 @@ pub struct Report {
     pub freed_bytes: u64,
     /// Files that were moved to the trash: from, to.
     pub trashed: Vec<(PathBuf, PathBuf)>,
+    /// What has become free, measured.
+    #[serde(flatten)]
+    pub freed: Freed,
 }
 
 /// A running (or finished) job.
@@ -116,8 +119,14 @@ impl Job {
         none_in_the_way(plan.files.iter().filter(|file| file.changes).map(|file| &*file.path))?;
         let task = Task::of(&plan);
         let (title, steps, bytes) = (task.title.clone(), task.steps.len(), task.data_bytes());
+        let (footprint, is_for_room) = (Footprint::of(&plan), plan.operation == "cleanup");
         Self::spawn(title, Progress::new(steps, bytes), move |progress| {
-            run::new(&disk, &task, plan.gate, progress, &options)
+            let mut report = run::new(&disk, &task, plan.gate, progress, &options)?;
+            report.freed = footprint.freed(&report.trashed);
+            if is_for_room {
+                report.summary = format!("{}: {}", task.title, report.freed.in_words());
+            }
+            Ok(report)
         })
     }
 

@@ -66,7 +66,8 @@ impl Room {
 
 impl Plan {
     /// A plan of no steps.
-    pub(super) fn blank(operation: &'static str, before: Forest, gate: Gate) -> Self {
+    #[must_use]
+    pub fn blank(operation: &'static str, before: Forest, gate: Gate) -> Self {
         Self {
             operation,
             title: String::new(),

@@ -1,8 +1,12 @@
 //! Everything a key can ask for, by name.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::plan::{CommitOptions, HazardKind, Plan};
+use super::operation::{Operation, Proposal};
+use super::request::Verb;
+use crate::forest::Forest;
+use crate::plan::{HazardKind, ViewId};
 
 /// What a key, a click or a line of the help asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,10 +38,13 @@ pub(super) enum Action {
     Filter,
     NextMatch,
     PreviousMatch,
-    Commit,
+    /// Something that is planned first.
+    Operate(Verb),
     Rescan,
     CopyPath,
+    CopyCommand,
     Help,
+    Palette,
     Mouse,
     Suspend,
     Quit,
@@ -49,11 +56,93 @@ pub(super) enum Action {
     QuitWait,
     QuitStop,
     PlanRun,
+    NextWay,
     NextField,
     PreviousField,
     Toggle,
     Activate,
     RunLine,
+    Mark,
+    KeepMore,
+    KeepFewer,
+    NextAge,
+    Propose,
+}
+
+impl Action {
+    /// Its name in the palette and in the configuration.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::HalfUp => "half-page-up",
+            Self::HalfDown => "half-page-down",
+            Self::PageUp => "page-up",
+            Self::PageDown => "page-down",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Out => "out",
+            Self::Into => "into",
+            Self::Open => "open",
+            Self::PanLeft => "pan-left",
+            Self::PanRight => "pan-right",
+            Self::PanUp => "pan-up",
+            Self::PanDown => "pan-down",
+            Self::NextPane => "next-pane",
+            Self::PreviousPane => "previous-pane",
+            Self::NextTab => "next-tab",
+            Self::PreviousTab => "previous-tab",
+            Self::GoForest => "forest",
+            Self::GoFigure => "figure",
+            Self::GoInfo => "info",
+            Self::GoHealth => "health",
+            Self::GoJobs => "jobs",
+            Self::Filter => "filter",
+            Self::NextMatch => "next-match",
+            Self::PreviousMatch => "previous-match",
+            Self::Operate(verb) => verb.name(),
+            Self::Rescan => "rescan",
+            Self::CopyPath => "copy-path",
+            Self::CopyCommand => "copy-command",
+            Self::Help => "help",
+            Self::Palette => "palette",
+            Self::Mouse => "mouse",
+            Self::Suspend => "suspend",
+            Self::Quit => "quit",
+            Self::Close => "close",
+            Self::Accept => "accept",
+            Self::PauseJob => "pause-job",
+            Self::CancelJob => "stop-job",
+            Self::StopJob => "stop-job-now",
+            Self::QuitWait => "quit-when-done",
+            Self::QuitStop => "quit-and-stop",
+            Self::PlanRun => "run-plan",
+            Self::NextWay => "another-way",
+            Self::NextField => "next-field",
+            Self::PreviousField => "previous-field",
+            Self::Toggle => "change-option",
+            Self::Activate => "activate",
+            Self::RunLine => "run-line",
+            Self::Mark => "mark",
+            Self::KeepMore => "keep-more",
+            Self::KeepFewer => "keep-fewer",
+            Self::NextAge => "next-age",
+            Self::Propose => "mark-proposed",
+        }
+    }
+
+    /// What the command line calls it, and other words that lead to it.
+    pub(super) fn other_words(self) -> &'static str {
+        match self {
+            Self::GoForest => "tree list",
+            Self::GoInfo => "facts snapshot list measure",
+            Self::GoHealth => "check problems",
+            Self::GoJobs => "progress results",
+            Self::Rescan => "refresh reload",
+            Self::Operate(verb) => verb.other_words(),
+            _ => "",
+        }
+    }
 }
 
 /// What the event loop must do outside the model.
@@ -61,10 +150,14 @@ pub(super) enum Action {
 pub(super) enum Effect {
     /// Look through the folders again.
     Scan,
-    /// Make a plan; the answer carries the number back.
-    Plan { number: u64, top: PathBuf, options: CommitOptions },
+    /// Plan each of the ways to something; the answer carries the number back.
+    Plan { number: u64, operations: Vec<Operation> },
+    /// Find out how every image stands.
+    Judge { forest: Arc<Forest> },
+    /// Find out what it comes to when these views go.
+    Sum { goes: BTreeSet<ViewId> },
     /// Start a job.
-    Start { plan: Box<Plan>, accepted: Vec<HazardKind> },
+    Start { proposal: Box<Proposal>, accepted: Vec<HazardKind> },
     /// Have the running job wait, or go on.
     PauseJob,
     /// Ask the running job to stop.

@@ -16,12 +16,13 @@ use super::engine::{Engine, Running};
 use super::event::Input;
 use super::jobs::{JobEntry, Outcome};
 use super::model::{Model, Overlay};
+use super::operation::Proposal;
 use super::terminal::Host;
-use super::worker::{Answer, Workers};
-use super::{Options, mouse, theme, update, view};
+use super::worker::{Answer, Ground, Workers};
+use super::{Options, mouse, theme, update, update_cleaning, view};
 use crate::forest::{ScanOptions, domain_folders};
 use crate::job::Phase;
-use crate::plan::{HazardKind, Plan};
+use crate::plan::HazardKind;
 
 const FRAME: Duration = Duration::from_millis(33);
 const JOB_TICK: Duration = Duration::from_millis(100);
@@ -37,6 +38,8 @@ pub struct App<B: Backend, H: Host> {
     running: Option<Box<dyn Running>>,
     scan_number: u64,
     scan_again: bool,
+    /// What lies beside the images is still looked for.
+    looking_beside: bool,
     changed: bool,
     drawn: Option<Instant>,
     looked: Option<Instant>,
@@ -66,6 +69,7 @@ where
             running: None,
             scan_number: 0,
             scan_again: false,
+            looking_beside: false,
             changed: true,
             drawn: None,
             looked: None,
@@ -144,7 +148,8 @@ where
     pub fn busy(&self) -> bool {
         let planning =
             self.model.overlays.iter().any(|o| matches!(o, Overlay::Plan(s) if s.awaited.is_some()));
-        self.model.scanning || planning || self.running.is_some()
+        let cleaning = self.model.cleaning().is_some_and(|c| c.judging || c.summing.is_some());
+        self.model.scanning || self.looking_beside || planning || cleaning || self.running.is_some()
     }
 
     fn until_frame(&self) -> Option<Duration> {
@@ -198,12 +203,12 @@ where
     fn perform(&mut self, effect: Effect) -> Result<()> {
         match effect {
             Effect::Scan => self.scan(),
-            Effect::Plan { number, top, options } => {
-                if let Some(forest) = self.model.forest.clone() {
-                    self.workers.plan(number, forest, top, options, self.model.glyphs.ascii);
-                }
+            Effect::Plan { number, operations } => {
+                self.workers.plan(number, operations, self.ground());
             }
-            Effect::Start { plan, accepted } => self.start(*plan, &accepted),
+            Effect::Judge { forest } => self.workers.judge(forest, self.model.gate.clone()),
+            Effect::Sum { goes } => self.workers.sum(goes, self.ground()),
+            Effect::Start { proposal, accepted } => self.start(*proposal, &accepted),
             Effect::PauseJob => {
                 self.running.iter().for_each(|job| job.pause(job.progress().phase != Phase::Paused));
             }
@@ -224,15 +229,23 @@ where
         Ok(())
     }
 
+    fn ground(&self) -> Ground {
+        let (paths, ascii) = (self.model.paths.clone(), self.model.glyphs.ascii);
+        Ground { paths, options: self.scan_options(), ascii }
+    }
+
     fn scan(&mut self) {
         if std::mem::replace(&mut self.model.scanning, true) {
             self.scan_again = true;
             return;
         }
         self.scan_number += 1;
-        let options =
-            ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() };
-        self.workers.scan(self.scan_number, self.model.paths.clone(), options);
+        self.looking_beside = true;
+        self.workers.scan(self.scan_number, self.model.paths.clone(), self.scan_options());
+    }
+
+    fn scan_options(&self) -> ScanOptions {
+        ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() }
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -251,17 +264,37 @@ where
                     self.scan();
                 }
             }
-            Answer::Plan { number, result } => {
-                self.model.plan_screen().map(|screen| screen.answer(number, result));
+            Answer::Beside { number, found } if number == self.scan_number => {
+                self.looking_beside = false;
+                self.model.beside = found;
+            }
+            Answer::Beside { .. } => {}
+            Answer::Judged(judged) => {
+                if let Some(cleaning) = self.model.cleaning_mut() {
+                    cleaning.judging = false;
+                    cleaning.judged = judged.into_iter().map(|one| (one.path.clone(), one)).collect();
+                }
+            }
+            Answer::Sum(sum) => {
+                self.model.cleaning_mut().into_iter().for_each(|cleaning| cleaning.summed(sum.clone()));
+                // The marks may have changed meanwhile.
+                if let Some(Effect::Sum { goes }) = update_cleaning::sum(&mut self.model).pop() {
+                    self.workers.sum(goes, self.ground());
+                }
+            }
+            Answer::Plan { number, planned } => {
+                self.model.plan_screen().map(|screen| screen.answer(number, planned));
             }
         }
     }
 
-    fn start(&mut self, plan: Plan, accepted: &[HazardKind]) {
-        let title = plan.title.clone();
-        match self.engine.start(plan, accepted) {
+    fn start(&mut self, proposal: Proposal, accepted: &[HazardKind]) {
+        let title = proposal.plan.title.clone();
+        match self.engine.start(proposal, accepted, &self.model.gate) {
             Ok(job) => {
-                self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_)));
+                self.model
+                    .overlays
+                    .retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_) | Overlay::Cleaning(_)));
                 self.model.jobs.push(JobEntry::new(title, job.progress()));
                 self.running = Some(job);
             }

@@ -6,22 +6,36 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::errand::Errand;
+use super::operation::{self, Operation, Proposal, Work};
+use crate::chain::Gate;
 use crate::error::Result;
-use crate::forest::{self, Forest, ScanOptions};
-use crate::job::{self, Job, Report, Snapshot};
-use crate::plan::{self, CommitOptions, HazardKind, Plan};
-use crate::storage;
+use crate::forest::{self, Forest, ScanOptions, trashed};
+use crate::job::{self, Job, Leftover, Report, Snapshot, leftovers_below};
+use crate::plan::{self, HazardKind, Judged};
+use crate::storage::{self, Trashed};
 
 /// The floors below, as the UI uses them. Called from several threads.
 pub trait Engine: Send + Sync + 'static {
     /// Looks through folders and images.
     fn scan(&self, paths: &[PathBuf], options: &ScanOptions) -> Result<Forest>;
 
-    /// Plans to merge an image into its parent. Writes nothing.
-    fn commit(&self, forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan>;
+    /// Looks for jobs that were cut off.
+    fn leftovers(&self, paths: &[PathBuf]) -> Result<Vec<Leftover>>;
+
+    /// Looks into the trash.
+    fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>>;
+
+    /// Plans an operation. Writes nothing.
+    fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal>;
+
+    /// Says how every image stands. Writes nothing.
+    fn judge(&self, forest: &Forest, gate: &Gate) -> Vec<Judged> {
+        plan::judge(forest, gate, || true)
+    }
 
     /// Starts a job.
-    fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>>;
+    fn start(&self, proposal: Proposal, accepted: &[HazardKind], gate: &Gate) -> Result<Box<dyn Running>>;
 
     /// Bytes an ordinary user can still write on the file system of `path`.
     fn free_space(&self, path: &Path) -> Option<u64>;
@@ -83,17 +97,55 @@ impl Engine for Floors {
         forest::scan(paths, options)
     }
 
-    fn commit(&self, forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan> {
-        plan::commit(forest, top, options)
+    fn leftovers(&self, paths: &[PathBuf]) -> Result<Vec<Leftover>> {
+        leftovers_below(paths)
     }
 
-    fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {
+    fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>> {
+        let mut found = Vec::new();
+        for path in paths.iter().filter(|path| path.is_dir()) {
+            found.extend(trashed(path)?);
+        }
+        Ok(found)
+    }
+
+    fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal> {
+        operation::propose(forest, operation, gate)
+    }
+
+    fn start(&self, proposal: Proposal, accepted: &[HazardKind], gate: &Gate) -> Result<Box<dyn Running>> {
         let options = job::Options { accepted: accepted.to_vec(), rate_limit: None };
-        Ok(Box::new(Job::start(plan, options)?))
+        let gate = gate.clone();
+        Ok(match proposal.work {
+            Work::Plan => Box::new(Job::start(proposal.plan, options)?),
+            Work::Recover { journal, how } => Box::new(Job::recover(&journal, how, gate, options)?),
+            Work::Restore { file } => Box::new(Errand::start(move || restore(&file, &gate))?),
+            Work::Empty { files } => Box::new(Errand::start(move || empty(&files))?),
+        })
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {
         let folder = path.parent().unwrap_or(path);
         storage::free_space(folder).ok()
     }
+}
+
+fn restore(file: &Path, gate: &Gate) -> Result<Report> {
+    let mut summary = Vec::new();
+    for item in trashed(file)?.iter().filter(|item| item.path == file) {
+        let done = job::restore(item, gate)?;
+        summary.extend(done.iter().map(|(_, to)| crate::text::Shown::path(to).into_string()));
+    }
+    Ok(Report { summary: format!("restored {}", summary.join(", ")), ..Report::default() })
+}
+
+fn empty(files: &[PathBuf]) -> Result<Report> {
+    let mut items = Vec::new();
+    for file in files {
+        items.extend(trashed(file)?.into_iter().filter(|item| item.path == *file));
+    }
+    let freed_bytes = job::empty_trash(&items)?;
+    let freed = crate::text::human_size(freed_bytes);
+    let summary = format!("deleted {} files, freed {freed}", items.len());
+    Ok(Report { summary, freed_bytes, ..Report::default() })
 }

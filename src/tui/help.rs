@@ -4,8 +4,15 @@ use super::keymap::{self, Binding, Context};
 use super::model::{Model, Overlay};
 
 /// Contexts in the order the help shows them.
-const ORDER: [Context; 6] =
-    [Context::Main, Context::Forest, Context::Detail, Context::Jobs, Context::Plan, Context::Filter];
+const ORDER: [Context; 7] = [
+    Context::Main,
+    Context::Forest,
+    Context::Detail,
+    Context::Jobs,
+    Context::Form,
+    Context::Plan,
+    Context::Filter,
+];
 
 /// Bindings that match the search; those of the place the help was opened from come first.
 pub(super) fn lines(model: &Model) -> Vec<&'static Binding> {
@@ -18,7 +25,7 @@ pub(super) fn lines(model: &Model) -> Vec<&'static Binding> {
     contexts.extend(ORDER.into_iter().filter(|c| !model.contexts_below_help().contains(c)));
     let in_context = |c: &Context| keymap::of(std::slice::from_ref(c)).collect::<Vec<_>>();
     let matches = |b: &&'static Binding| {
-        let text = format!("{} {} {}", keymap::keys_label(b, true), b.help, keymap::title(b.context));
+        let text = format!("{} {} {}", model.keymap.label(b, true), b.help, keymap::title(b.context));
         wanted.split_whitespace().all(|word| text.to_lowercase().contains(word))
     };
     contexts.iter().flat_map(in_context).filter(matches).collect()
@@ -29,5 +36,5 @@ pub(super) fn why_not(model: &Model, binding: &Binding) -> Option<String> {
     if !model.contexts_below_help().contains(&binding.context) {
         return Some(format!("only in: {}", keymap::title(binding.context)));
     }
-    (binding.reason)(model)
+    binding.why_not(model)
 }

@@ -11,6 +11,7 @@ use super::action::Action;
 use super::keys;
 use super::model::Model;
 use super::reasons as no;
+use super::request::Verb;
 
 /// Where a binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +28,16 @@ pub(super) enum Context {
     Plan,
     /// While a name is typed as consent to a plan.
     Consent,
+    /// In a form.
+    Form,
+    /// In the clean-up wizard.
+    Cleaning,
     /// While a filter is typed.
     Filter,
     /// In the help.
     Help,
+    /// In the palette.
+    Palette,
     /// When asked what to do about a running job before quitting.
     Quit,
     /// When asked whether to stop a job.
@@ -46,8 +53,11 @@ impl Context {
             Self::Jobs => "jobs",
             Self::Plan => "plan",
             Self::Consent => "consent to a plan",
+            Self::Form => "form",
+            Self::Cleaning => "clean-up",
             Self::Filter => "filter",
             Self::Help => "help",
+            Self::Palette => "palette",
             Self::Quit => "quitting while a job runs",
             Self::Stop => "stopping a job",
         }
@@ -67,6 +77,16 @@ pub(super) struct Binding {
     pub(super) reason: fn(&Model) -> Option<String>,
 }
 
+impl Binding {
+    /// Why it cannot act now, in words.
+    pub(super) fn why_not(&self, model: &Model) -> Option<String> {
+        match self.action {
+            Action::Operate(verb) => no::operate(model, verb),
+            _ => (self.reason)(model),
+        }
+    }
+}
+
 const fn bind(
     context: Context,
     keys: &'static [&'static str],
@@ -75,6 +95,16 @@ const fn bind(
     help: &'static str,
 ) -> Binding {
     Binding { context, keys, action, label, help, reason: no::reason }
+}
+
+/// Something that is planned first; why it cannot be depends on what is selected.
+const fn operate(
+    keys: &'static [&'static str],
+    verb: Verb,
+    label: &'static str,
+    help: &'static str,
+) -> Binding {
+    bind(C::Main, keys, A::Operate(verb), label, help)
 }
 
 const fn bind_if(binding: Binding, reason: fn(&Model) -> Option<String>) -> Binding {
@@ -87,10 +117,39 @@ use Context as C;
 /// Every binding. Within a context the hint bar keeps this order.
 pub(super) const TABLE: &[Binding] = &[
     bind(C::Main, &["?", "f1"], A::Help, "help", "show every key; type to search, Enter runs the line"),
-    bind_if(
-        bind(C::Main, &["c"], A::Commit, "commit", "plan to merge the selected image into its backing file"),
-        no::commit,
+    bind(C::Main, &[":"], A::Palette, "", "find any action by its name, and run it"),
+    operate(&["c"], Verb::Commit, "commit", "merge the selected image down into its backing file"),
+    operate(&["p"], Verb::Pull, "pull", "merge the layers below up into the selected image"),
+    operate(&["r"], Verb::Rebase, "rebase", "base the selected image on another one, or on nothing"),
+    operate(&["s"], Verb::Snapshot, "snapshot", "take an internal snapshot of the selected image"),
+    operate(&["o"], Verb::Overlay, "overlay", "external snapshot: a new image on top of the selected one"),
+    operate(
+        &["e"],
+        Verb::Export,
+        "export",
+        "write the selected view, or what differs, into a file of its own",
     ),
+    operate(
+        &["d"],
+        Verb::Delete,
+        "delete",
+        "take the selected layer out of its chain, or delete the snapshot",
+    ),
+    operate(&["b"], Verb::GoBack, "", "go back to the selected snapshot, or throw an overlay's changes away"),
+    operate(&["f2"], Verb::Rename, "", "give the selected image or snapshot another name"),
+    operate(
+        &["C"],
+        Verb::CleanUp,
+        "clean up",
+        "mark what may go, or say what is to stay; one job does it all",
+    ),
+    operate(&["u"], Verb::Recover, "recover", "finish, or undo, a job that was interrupted"),
+    operate(&[], Verb::Resize, "", "make the disk of the selected image longer or shorter"),
+    operate(&[], Verb::Compact, "", "give what is free in the selected image back to the host"),
+    operate(&[], Verb::Import, "", "make one image of the selected chain, its layers as snapshots"),
+    operate(&[], Verb::Repair, "", "mend the metadata of the selected image"),
+    operate(&[], Verb::Restore, "", "bring a file back from the trash"),
+    operate(&[], Verb::EmptyTrash, "", "delete what is in the trash, for good"),
     bind_if(
         bind(C::Main, &["/"], A::Filter, "filter", "show only what matches, and what it is based on"),
         no::forest,
@@ -148,6 +207,8 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Plan, &["tab"], A::NextField, "next field", "go to the next field"),
     bind(C::Plan, &["shift-tab"], A::PreviousField, "", "go to the previous field"),
     bind(C::Plan, &["space"], A::Toggle, "change option", "change the option that has the focus"),
+    bind_if(bind(C::Plan, &["a"], A::NextWay, "another way", "show the next way to the same end"), no::ways),
+    bind(C::Plan, &["Y"], A::CopyCommand, "", "copy the command that does the same"),
     bind(C::Plan, &["enter"], A::Activate, "", "do what has the focus"),
     bind(C::Plan, &["j", "down"], A::Down, "scroll", "scroll down"),
     bind(C::Plan, &["k", "up"], A::Up, "", "scroll up"),
@@ -167,6 +228,44 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Consent, &["pgdn"], A::HalfDown, "", "half a page down"),
     bind(C::Consent, &["pgup"], A::HalfUp, "", "half a page up"),
     bind(C::Consent, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
+    bind(
+        C::Form,
+        &["enter"],
+        A::Activate,
+        "plan it",
+        "make the plan; nothing happens before it is agreed to",
+    ),
+    bind(C::Form, &["esc"], A::Close, "cancel", "leave; nothing has happened"),
+    bind(C::Form, &["tab"], A::NextField, "next field", "go to the next field"),
+    bind(C::Form, &["shift-tab"], A::PreviousField, "", "go to the previous field"),
+    bind(C::Form, &["down"], A::Down, "choose", "next item of a choice; next field"),
+    bind(C::Form, &["up"], A::Up, "", "previous item of a choice; previous field"),
+    bind(C::Form, &["space"], A::Toggle, "", "turn a switch on or off"),
+    bind(C::Form, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
+    bind(
+        C::Cleaning,
+        &["space"],
+        A::Mark,
+        "mark",
+        "mark what may go: a snapshot, or an image with its snapshots",
+    ),
+    bind(C::Cleaning, &["+", "="], A::KeepMore, "keep", "let one more view of each line stay"),
+    bind(C::Cleaning, &["-"], A::KeepFewer, "", "let one view fewer of each line stay; none: no such wish"),
+    bind(C::Cleaning, &["a"], A::NextAge, "age", "let what is younger stay: the next age"),
+    bind(C::Cleaning, &["p"], A::Propose, "proposed", "mark what is free to go"),
+    bind_if(
+        bind(C::Cleaning, &["enter"], A::Activate, "plan it", "make the plan of what is marked"),
+        no::marked,
+    ),
+    bind(C::Cleaning, &["esc", "q"], A::Close, "cancel", "leave; nothing has happened"),
+    bind(C::Cleaning, &["j", "down"], A::Down, "", "move down"),
+    bind(C::Cleaning, &["k", "up"], A::Up, "", "move up"),
+    bind(C::Cleaning, &["g", "home"], A::First, "", "go to the first line"),
+    bind(C::Cleaning, &["G", "end"], A::Last, "", "go to the last line"),
+    bind(C::Cleaning, &["ctrl-d", "pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Cleaning, &["ctrl-u", "pgup"], A::HalfUp, "", "half a page up"),
+    bind(C::Cleaning, &["?", "f1"], A::Help, "help", "show every key"),
+    bind(C::Cleaning, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
     bind(C::Filter, &["enter"], A::Accept, "keep", "keep the filter and go back to the forest"),
     bind(C::Filter, &["esc", "ctrl-c"], A::Close, "drop", "drop the filter"),
     bind(C::Filter, &["down"], A::NextMatch, "next match", "go to the next match"),
@@ -177,6 +276,12 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Help, &["up"], A::Up, "", "previous line"),
     bind(C::Help, &["pgdn", "ctrl-d"], A::HalfDown, "", "half a page down"),
     bind(C::Help, &["pgup", "ctrl-u"], A::HalfUp, "", "half a page up"),
+    bind(C::Palette, &["enter"], A::RunLine, "run it", "do what the line says"),
+    bind(C::Palette, &["down"], A::Down, "move", "next line"),
+    bind(C::Palette, &["esc", "ctrl-c"], A::Close, "close", "close the palette"),
+    bind(C::Palette, &["up"], A::Up, "", "previous line"),
+    bind(C::Palette, &["pgdn", "ctrl-d"], A::HalfDown, "", "half a page down"),
+    bind(C::Palette, &["pgup", "ctrl-u"], A::HalfUp, "", "half a page up"),
     bind(C::Quit, &["w"], A::QuitWait, "wait", "quit when the job is done"),
     bind(C::Quit, &["s"], A::QuitStop, "stop safely", "stop the job at a safe point, then quit"),
     bind(C::Quit, &["esc", "q", "enter", "ctrl-c"], A::Close, "stay", "do not quit"),
@@ -186,7 +291,9 @@ pub(super) const TABLE: &[Binding] = &[
 
 /// What `event` means where the user is now.
 pub(super) fn lookup(model: &Model, event: &KeyEvent) -> Option<&'static Binding> {
-    let hit = |b: &&Binding| b.keys.iter().filter_map(|k| keys::key(k)).any(|k| keys::same(&k, event));
+    let keymap = &model.keymap;
+    let is = |key: &&str| keys::key(key).is_some_and(|key| keys::same(&key, event));
+    let hit = |b: &&'static Binding| keymap.keys(b).iter().any(is);
     let contexts = model.contexts();
     contexts.iter().find_map(|context| TABLE.iter().filter(|b| b.context == *context).find(hit))
 }
@@ -196,20 +303,30 @@ pub(super) fn of(contexts: &[Context]) -> impl Iterator<Item = &'static Binding>
     TABLE.iter().filter(move |b| contexts.contains(&b.context))
 }
 
-/// All keys of a binding as people read them.
-pub(super) fn keys_label(binding: &Binding, ascii: bool) -> String {
-    let names: Vec<_> = binding.keys.iter().map(|k| keys::label(k, ascii)).collect();
-    names.join(" ")
-}
-
 /// The key table of the README, in Markdown.
 pub fn key_table() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");
-    let contexts =
-        [C::Main, C::Forest, C::Detail, C::Jobs, C::Plan, C::Consent, C::Filter, C::Help, C::Quit, C::Stop];
+    let contexts = [
+        C::Main,
+        C::Forest,
+        C::Detail,
+        C::Jobs,
+        C::Form,
+        C::Cleaning,
+        C::Plan,
+        C::Consent,
+        C::Filter,
+        C::Help,
+        C::Palette,
+        C::Quit,
+        C::Stop,
+    ];
     for context in contexts {
         for b in TABLE.iter().filter(|b| b.context == context) {
-            let keys: Vec<_> = b.keys.iter().map(|k| format!("`{}`", keys::label(k, false))).collect();
+            let mut keys: Vec<_> = b.keys.iter().map(|k| format!("`{}`", keys::label(k, false))).collect();
+            if keys.is_empty() {
+                keys.push(format!("`:{}`", b.action.name()));
+            }
             // Writing to a String cannot fail.
             let _ = writeln!(out, "| {} | {} | {} |", context.title(), keys.join(" "), b.help);
         }

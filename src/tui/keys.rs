@@ -24,6 +24,7 @@ pub fn key(name: &str) -> Option<KeyEvent> {
         "space" => KeyCode::Char(' '),
         "backspace" => KeyCode::Backspace,
         "f1" => KeyCode::F(1),
+        "f2" => KeyCode::F(2),
         _ => {
             let mut chars = rest.chars();
             let only = chars.next().filter(|_| chars.next().is_none());
@@ -37,6 +38,11 @@ pub fn key(name: &str) -> Option<KeyEvent> {
 pub(super) fn same(a: &KeyEvent, b: &KeyEvent) -> bool {
     let control = |e: &KeyEvent| e.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
     a.code == b.code && control(a) == control(b)
+}
+
+/// Whether two names mean the same key.
+pub(super) fn alike(a: &str, b: &str) -> bool {
+    matches!((key(a), key(b)), (Some(a), Some(b)) if same(&a, &b))
 }
 
 /// A key's name as people read it: `Ctrl-d`, `↓`, `Enter`.
@@ -63,6 +69,7 @@ pub(super) fn label(name: &str, ascii: bool) -> String {
         ("esc", _) => "Esc",
         ("space", _) => "Space",
         ("f1", _) => "F1",
+        ("f2", _) => "F2",
         (other, _) => other,
     };
     text.to_owned()

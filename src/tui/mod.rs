@@ -6,24 +6,34 @@
 
 mod action;
 mod app;
+mod cleaning;
 mod engine;
+mod errand;
 mod event;
 mod figure;
 mod filter;
+mod form;
+mod fuzzy;
 mod help;
 mod jobs;
 mod keymap;
 mod keys;
 mod model;
 mod mouse;
+mod operation;
+mod palette;
 mod pane;
 mod plan_screen;
 mod reasons;
+mod remap;
+mod request;
 mod rows;
 mod terminal;
 mod text_fit;
 mod theme;
 mod update;
+mod update_cleaning;
+mod update_form;
 mod update_plan;
 mod view;
 mod words;
@@ -32,12 +42,15 @@ mod worker;
 use std::fmt;
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use app::App;
 pub use engine::{Engine, Floors, Running};
 pub use event::Input;
 pub use keymap::key_table;
 pub use keys::key;
+pub use operation::{Operation, Proposal, Work};
+pub use remap::{Keymap, actions};
 pub use terminal::Host;
 
 use crate::chain::Gate;
@@ -56,6 +69,8 @@ pub struct Options {
     pub gate: Gate,
     /// A few words for the header instead of the folder's name.
     pub banner: Option<String>,
+    /// Other keys than those of the table.
+    pub keymap: Arc<Keymap>,
 }
 
 /// The UI was ended by a signal; the terminal is restored and no job runs any more.

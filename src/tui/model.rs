@@ -6,11 +6,16 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::Options;
+use super::cleaning::Cleaning;
 use super::figure::Figure;
+use super::form::Form;
 use super::jobs::JobEntry;
 use super::keymap::Context;
 use super::pane::Pane;
 use super::plan_screen::{Field, PlanScreen};
+use super::remap::Keymap;
+use super::request::{Beside, Subject};
+use super::rows::RowId;
 use super::theme::Glyphs;
 use crate::chain::Gate;
 use crate::forest::{Forest, Node};
@@ -52,13 +57,16 @@ impl Tab {
 #[derive(Debug)]
 pub(super) enum Overlay {
     Help(HelpState),
+    Palette(HelpState),
+    Form(Box<Form>),
+    Cleaning(Box<Cleaning>),
     Plan(Box<PlanScreen>),
     Filter(Input),
     Quit,
     Stop,
 }
 
-/// The help's search and selection.
+/// Search and selection of the help, or of the palette.
 #[derive(Debug, Default)]
 pub(super) struct HelpState {
     pub(super) search: Input,
@@ -83,7 +91,10 @@ pub(super) struct Model {
     pub(super) color: bool,
     pub(super) banner: Option<String>,
     pub(super) glyphs: Glyphs,
+    pub(super) keymap: Arc<Keymap>,
     pub(super) forest: Option<Arc<Forest>>,
+    /// Jobs that were cut off, and what is in the trash.
+    pub(super) beside: Beside,
     pub(super) scanning: bool,
     pub(super) scan_error: Option<String>,
     pub(super) pane: Pane,
@@ -112,7 +123,9 @@ impl Model {
             color: options.color,
             banner: options.banner.clone(),
             glyphs: Glyphs::new(options.ascii),
+            keymap: options.keymap.clone(),
             forest: None,
+            beside: Beside::default(),
             scanning: false,
             scan_error: None,
             pane: Pane::default(),
@@ -135,6 +148,9 @@ impl Model {
     pub(super) fn contexts(&self) -> Vec<Context> {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Palette(_)) => vec![Context::Palette],
+            Some(Overlay::Form(_)) => vec![Context::Form],
+            Some(Overlay::Cleaning(_)) => vec![Context::Cleaning],
             Some(Overlay::Plan(screen)) if screen.field == Field::Name => vec![Context::Consent],
             Some(Overlay::Plan(_)) => vec![Context::Plan],
             Some(Overlay::Filter(_)) => vec![Context::Filter],
@@ -146,13 +162,14 @@ impl Model {
 
     /// Contexts of the main screen, or of the plan when it lies under the help.
     pub(super) fn contexts_below_help(&self) -> Vec<Context> {
-        match self.plan_overlay() {
-            Some(_) => vec![Context::Plan],
-            None => self.main_contexts(),
+        match (self.plan_overlay(), self.cleaning()) {
+            (Some(_), _) => vec![Context::Plan],
+            (None, Some(_)) => vec![Context::Cleaning],
+            (None, None) => self.main_contexts(),
         }
     }
 
-    fn main_contexts(&self) -> Vec<Context> {
+    pub(super) fn main_contexts(&self) -> Vec<Context> {
         let own = match self.focus {
             Focus::Forest => Context::Forest,
             Focus::Detail => Context::Detail,
@@ -166,6 +183,16 @@ impl Model {
         self.forest.as_ref()?.get(self.pane.selected()?.image())
     }
 
+    /// What an operation on the selected row is about.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        let node = self.selected_node()?;
+        let snapshot = match self.pane.selected()? {
+            RowId::Image(_) => None,
+            RowId::Snapshot(_, i) => node.snapshots.get(i as usize).map(|s| (s.id.clone(), s.name.clone())),
+        };
+        Some(Subject { image: node.path.clone(), snapshot })
+    }
+
     /// The job that runs now.
     pub(super) fn running(&self) -> Option<&JobEntry> {
         self.jobs.iter().find(|job| job.outcome.is_none())
@@ -177,6 +204,20 @@ impl Model {
 
     pub(super) fn plan_overlay(&self) -> Option<&Overlay> {
         self.overlays.iter().rev().find(|o| matches!(o, Overlay::Plan(_)))
+    }
+
+    pub(super) fn cleaning(&self) -> Option<&Cleaning> {
+        self.overlays.iter().rev().find_map(|o| match o {
+            Overlay::Cleaning(cleaning) => Some(&**cleaning),
+            _ => None,
+        })
+    }
+
+    pub(super) fn cleaning_mut(&mut self) -> Option<&mut Cleaning> {
+        self.overlays.iter_mut().rev().find_map(|o| match o {
+            Overlay::Cleaning(cleaning) => Some(&mut **cleaning),
+            _ => None,
+        })
     }
 
     pub(super) fn plan_screen(&mut self) -> Option<&mut PlanScreen> {

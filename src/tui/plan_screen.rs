@@ -1,29 +1,32 @@
-//! The plan screen's state: a plan that is being made or shown, its options, and the consent.
-
-use std::path::{Path, PathBuf};
+//! The plan screen's state: plans that are being made or shown, their options, and the consent.
 
 use tui_input::Input;
 
 use super::figure::Drawing;
-use crate::chain::Gate;
+use super::operation::{Operation, Proposal, Tier, Way, safest, ways};
+use super::request::{Asked, Request, Value};
 use crate::error::Error;
 use crate::forest::{Forest, NodeId};
-use crate::plan::{CommitOptions, HazardKind, Plan};
+use crate::plan::{Hazard, HazardKind};
 use crate::text::Shown;
+
+/// Images beyond which only what the plan touches is drawn.
+const DRAWN_MAX: usize = 300;
 
 /// What has the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Cancel,
-    Option,
+    /// A field of the request, by number.
+    Option(usize),
     Name,
     Run,
 }
 
-/// A plan with everything that is drawn of it.
+/// A proposal with everything that is drawn of it.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) plan: Box<Plan>,
+    pub(super) proposal: Box<Proposal>,
     pub(super) before: Drawing,
     pub(super) after: Drawing,
     /// The images that data leaves and enters, in each drawing.
@@ -39,17 +42,25 @@ pub(super) struct Refusal {
     pub(super) remedy: Option<String>,
 }
 
+/// What came of planning one way.
+pub(super) type Planned = Result<Ready, Refusal>;
+
 /// The screen.
 #[derive(Debug)]
 pub(super) struct PlanScreen {
-    pub(super) top: PathBuf,
-    /// Whether nothing is based on the top.
-    pub(super) leaf: bool,
-    /// The one choice a commit has: what becomes of the top's file.
+    pub(super) request: Request,
+    /// At least one; the first is what was asked for.
+    pub(super) ways: Vec<Way>,
+    /// What came of each of them.
+    pub(super) planned: Vec<Planned>,
+    /// The way that is shown.
+    pub(super) at: usize,
+    /// The user chose the way; otherwise the cheapest safe one may be shown.
     pub(super) chosen: bool,
+    /// The cheapest safe way.
+    pub(super) safest: Option<usize>,
     /// Number of the plan that is awaited; answers with another one are stale.
     pub(super) awaited: Option<u64>,
-    pub(super) outcome: Option<Result<Ready, Refusal>>,
     pub(super) field: Field,
     pub(super) name: Input,
     pub(super) scroll: usize,
@@ -63,13 +74,15 @@ pub(super) struct PlanScreen {
 }
 
 impl PlanScreen {
-    pub(super) fn new(top: PathBuf, leaf: bool) -> Self {
+    pub(super) fn new(request: Request) -> Self {
         Self {
-            top,
-            leaf,
+            request,
+            ways: Vec::new(),
+            planned: Vec::new(),
+            at: 0,
             chosen: false,
+            safest: None,
             awaited: None,
-            outcome: None,
             field: Field::Cancel,
             name: Input::default(),
             scroll: 0,
@@ -81,63 +94,159 @@ impl PlanScreen {
         }
     }
 
-    /// The top's file name, safe to print.
-    pub(super) fn top_name(&self) -> String {
-        let name = self.top.file_name().unwrap_or(self.top.as_os_str());
-        Shown::new(&name.to_string_lossy()).into_string()
-    }
-
-    /// What the option says.
-    pub(super) fn option_label(&self) -> String {
-        match self.leaf {
-            true => format!("move {} to the trash (otherwise it stays, emptied)", self.top_name()),
-            false => format!("keep the file of {} (otherwise it goes to the trash)", self.top_name()),
+    /// Works out what is to be planned; the answers come with `number`.
+    pub(super) fn ask(&mut self, forest: &Forest, number: u64) -> Vec<Operation> {
+        self.notice = None;
+        match self.request.operation(forest) {
+            Ok(operation) => {
+                self.awaited = Some(number);
+                self.ways = ways(forest, operation);
+                self.at = self.at.min(self.ways.len().saturating_sub(1));
+                self.ways.iter().map(|way| way.operation.clone()).collect()
+            }
+            Err(wrong) => {
+                self.awaited = None;
+                self.planned = vec![Err(Refusal { what: wrong.why, remedy: None })];
+                Vec::new()
+            }
         }
     }
 
-    pub(super) fn options(&self, gate: &Gate) -> CommitOptions {
-        CommitOptions {
-            base: None,
-            remove: self.leaf && self.chosen,
-            keep: !self.leaf && self.chosen,
-            no_protect: false,
-            gate: gate.clone(),
+    /// Takes over an answer, unless it is stale. Says whether it was taken.
+    pub(super) fn answer(&mut self, number: u64, planned: Vec<Planned>) -> bool {
+        if self.awaited != Some(number) {
+            return false;
         }
+        self.awaited = None;
+        let first = self.planned.is_empty();
+        self.planned = planned;
+        let proposals = self.planned.iter().enumerate();
+        self.safest = safest(proposals.filter_map(|(i, p)| Some((i, &*p.as_ref().ok()?.proposal))));
+        if let (false, true, Some(best)) = (self.chosen, self.picks_safest(), self.safest) {
+            self.at = best;
+        }
+        self.at = self.at.min(self.planned.len().saturating_sub(1));
+        // What makes nothing but new files is run by Enter.
+        if first && self.tier() == Some(Tier::Enter) && self.may_run() {
+            self.field = Field::Run;
+        }
+        if !self.fields().contains(&self.field) {
+            self.field = Field::Cancel;
+        }
+        true
+    }
+
+    /// Whether only the end was asked for, so that the way is ours to choose.
+    fn picks_safest(&self) -> bool {
+        matches!(self.ways.first().map(|way| &way.operation), Some(Operation::Delete { .. }))
+    }
+
+    /// Shows the next way. The typed name, and where the focus was, were about the other one.
+    pub(super) fn turn_way(&mut self) {
+        if self.planned.len() > 1 {
+            self.at = (self.at + 1) % self.planned.len();
+            self.chosen = true;
+            self.field = Field::Cancel;
+            self.name = Input::default();
+            self.notice = None;
+            (self.scroll, self.reveal) = (0, true);
+        }
+    }
+
+    /// What is planned, safe to print: the title of the plan, or what was asked for.
+    pub(super) fn title(&self) -> String {
+        match self.ready() {
+            Some(ready) => Shown::new(&ready.proposal.plan.title).into_string(),
+            None => {
+                let title = self.request.title();
+                let mut rest = title.chars();
+                rest.next().map(|c| c.to_lowercase().chain(rest).collect()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The name to be typed, safe to print.
+    pub(super) fn name_wanted(&self) -> String {
+        Shown::new(&self.raw_name()).into_string()
+    }
+
+    fn raw_name(&self) -> String {
+        self.ways.get(self.at).map(|way| way.operation.name()).unwrap_or_default()
+    }
+
+    /// The options that change the plan in place, by number of the field.
+    pub(super) fn options(&self) -> Vec<usize> {
+        let fields = self.request.fields.iter().enumerate();
+        let shown = |field: &super::request::Field| match &field.value {
+            Value::Text(_) => false,
+            // What has nobody to protect does not ask whether to.
+            Value::Toggle(false) if field.key == "no-protect" => self.protects(),
+            Value::Choice(choice) => choice.items.len() > 1 && field.asked != Asked::Before,
+            Value::Toggle(_) => field.asked != Asked::Before,
+        };
+        fields.filter(|(_, field)| shown(field)).map(|(i, _)| i).collect()
+    }
+
+    /// Whether the plan spends anything on keeping other views as they are.
+    fn protects(&self) -> bool {
+        let others =
+            |h: &Hazard| matches!(h.kind, HazardKind::OtherChildren | HazardKind::SnapshotsReadThrough);
+        let deletes =
+            matches!(self.ways.get(self.at).map(|way| &way.operation), Some(Operation::Delete { .. }));
+        self.ready().is_some_and(|r| {
+            r.proposal.plan.hazards.iter().any(others) || deletes && !r.proposal.plan.flows.is_empty()
+        })
+    }
+
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.planned.get(self.at)?.as_ref().err()
     }
 
     pub(super) fn ready(&self) -> Option<&Ready> {
-        self.outcome.as_ref()?.as_ref().ok()
+        self.planned.get(self.at)?.as_ref().ok()
+    }
+
+    /// How much consent the plan takes.
+    pub(super) fn tier(&self) -> Option<Tier> {
+        Some(self.ready()?.proposal.tier())
     }
 
     /// Hazards that the typed name consents to.
     pub(super) fn by_name(&self) -> Vec<HazardKind> {
-        let hazards = self.ready().map(|r| r.plan.unaccepted(&[])).unwrap_or_default();
+        let hazards = self.ready().map(|r| r.proposal.plan.unaccepted(&[])).unwrap_or_default();
         let mut kinds: Vec<_> = hazards.into_iter().map(|h| h.kind).collect();
         kinds.dedup();
         kinds
     }
 
+    /// Whether nothing forbids it.
+    pub(super) fn may_run(&self) -> bool {
+        self.ready().is_some_and(|r| r.proposal.plan.forbidden().is_none() && !r.proposal.steps.is_empty())
+    }
+
     /// Whether consent by name is needed (and could be given).
     pub(super) fn asks_name(&self) -> bool {
-        self.ready().is_some_and(|r| r.plan.forbidden().is_none()) && !self.by_name().is_empty()
+        self.may_run() && self.tier() == Some(Tier::Name)
     }
 
     /// Whether the name that was typed is the right one.
     pub(super) fn name_given(&self) -> bool {
-        let raw = self.top.file_name().map(|n| n.to_string_lossy().into_owned());
-        Some(self.name.value()) == raw.as_deref() || self.name.value() == self.top_name()
+        self.name.value() == self.raw_name() || self.name.value() == self.name_wanted()
     }
 
     /// Why the plan cannot run now.
     pub(super) fn why_not(&self) -> Option<String> {
-        match &self.outcome {
-            _ if self.awaited.is_some() => Some("the plan is being made".to_owned()),
+        if self.awaited.is_some() {
+            return Some("the plan is being made".to_owned());
+        }
+        match self.planned.get(self.at) {
             None => Some("there is no plan yet".to_owned()),
             Some(Err(refusal)) => Some(refusal.what.clone()),
-            Some(Ok(ready)) => match ready.plan.forbidden() {
+            Some(Ok(ready)) => match ready.proposal.plan.forbidden() {
                 Some((hazard, _)) => Some(hazard.message.clone()),
+                None if ready.proposal.steps.is_empty() => Some("there is nothing to do".to_owned()),
                 None if self.asks_name() && !self.name_given() => {
-                    Some(format!("type {} to consent", self.top_name()))
+                    Some(format!("type {} to consent", self.name_wanted()))
                 }
                 None => None,
             },
@@ -147,13 +256,11 @@ impl PlanScreen {
     /// Fields that can have the focus, in order.
     pub(super) fn fields(&self) -> Vec<Field> {
         let mut fields = vec![Field::Cancel];
-        if self.ready().is_some() {
-            fields.push(Field::Option);
-        }
+        fields.extend(self.options().into_iter().map(Field::Option));
         if self.asks_name() {
             fields.push(Field::Name);
         }
-        if self.ready().is_some_and(|r| r.plan.forbidden().is_none()) {
+        if self.may_run() {
             fields.push(Field::Run);
         }
         fields
@@ -166,23 +273,10 @@ impl PlanScreen {
         self.field = fields[(at + by) % fields.len()];
     }
 
-    /// Takes over an answer, unless it is stale. Says whether it was taken.
-    pub(super) fn answer(&mut self, number: u64, outcome: Result<Ready, Refusal>) -> bool {
-        if self.awaited != Some(number) {
-            return false;
-        }
-        self.awaited = None;
-        self.outcome = Some(outcome);
-        if !self.fields().contains(&self.field) {
-            self.field = Field::Cancel;
-        }
-        true
-    }
-
     /// Pans the figures, once, to the images that data leaves and enters.
     pub(super) fn fit(&mut self, columns: usize) {
         self.pan_max = self.figure_width().saturating_sub(columns);
-        if let Some(ready) = self.outcome.as_ref().and_then(|o| o.as_ref().ok())
+        if let Some(Ok(ready)) = self.planned.get(self.at)
             && std::mem::take(&mut self.reveal)
         {
             let [marked, _] = &ready.marked;
@@ -200,40 +294,60 @@ impl PlanScreen {
 }
 
 impl Ready {
-    /// Draws the figures of a plan. Slow for large trees: made in a worker.
-    pub(super) fn new(plan: Plan, top: &Path, free: Option<u64>, ascii: bool) -> Self {
-        let into = plan.flows.iter().find(|f| f.from == top).map(|f| f.into.as_path());
-        let touched: Vec<_> = [Some(top), into].into_iter().flatten().collect();
+    /// Draws the figures of a proposal. Slow for large trees: made in a worker.
+    pub(super) fn new(proposal: Proposal, operation: &Operation, free: Option<u64>, ascii: bool) -> Self {
+        let plan = &proposal.plan;
+        // Protection is a means; what the figure is to show first is where the data goes.
+        let about = plan
+            .flows
+            .iter()
+            .filter(|flow| Some(&*flow.from) == operation.subject() || flow.label != "protect");
+        let ends = about.flat_map(|flow| [&*flow.from, &*flow.into]);
+        let touched: Vec<_> = operation.subject().into_iter().chain(ends).collect();
         let draw = |forest: &Forest| {
-            let known = touched.iter().find_map(|path| forest.find(path));
-            let part = known.map(|id| forest.part(&forest.tree_of(id)));
-            let part = part.as_ref().unwrap_or(forest);
+            let part = plan.concerned(forest);
+            let part = if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part };
             let marked = touched.iter().filter_map(|path| part.find(path)).collect();
-            (Drawing::new(part, ascii), marked)
+            (Drawing::new(&part, ascii), marked)
         };
         let (before, marked_before) = draw(&plan.before);
         let (after, marked_after) = draw(&plan.after);
-        Self { before, after, marked: [marked_before, marked_after], free, plan: Box::new(plan) }
+        Self { before, after, marked: [marked_before, marked_after], free, proposal: Box::new(proposal) }
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(e: Error) -> Self {
+/// What is touched, what that is based on, and what is based on it directly.
+fn near(forest: &Forest, touched: &[&std::path::Path]) -> Forest {
+    let mut ids: Vec<NodeId> = Vec::new();
+    for id in touched.iter().filter_map(|path| forest.find(path)) {
+        ids.push(id);
+        ids.extend(forest.ancestors(id).into_iter().take(DRAWN_MAX));
+        ids.extend(forest.get(id).into_iter().flat_map(|node| node.children.iter().take(50)));
+    }
+    ids.sort();
+    ids.dedup();
+    forest.part(&ids)
+}
+
+impl Refusal {
+    pub(super) fn of(e: &Error) -> Self {
         Self { what: e.to_string(), remedy: e.what_to_do().map(str::to_owned) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::{Beside, Verb};
     use super::*;
 
-    fn refusal(what: &str) -> Result<Ready, Refusal> {
-        Err(Refusal { what: what.to_owned(), remedy: None })
+    fn refusal(what: &str) -> Vec<Planned> {
+        vec![Err(Refusal { what: what.to_owned(), remedy: None })]
     }
 
     #[test]
     fn stale_answers_are_dropped() {
-        let mut screen = PlanScreen::new("/x/top.qcow2".into(), true);
+        let request = Request::new(Verb::EmptyTrash, None, &Forest::default(), &Beside::default());
+        let mut screen = PlanScreen::new(request);
         screen.awaited = Some(2);
         assert!(!screen.answer(1, refusal("old")));
         assert_eq!(screen.why_not().as_deref(), Some("the plan is being made"));

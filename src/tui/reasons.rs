@@ -1,8 +1,7 @@
 //! Why an action cannot act now, in words for the hint bar and the help.
 
 use super::model::{Model, Overlay};
-use super::rows::RowId;
-use super::words;
+use super::request::{Request, Verb};
 
 pub(super) fn reason(_: &Model) -> Option<String> {
     None
@@ -28,21 +27,21 @@ pub(super) fn running_job(model: &Model) -> Option<String> {
     model.running().is_none().then(|| "no job is running".to_owned())
 }
 
-pub(super) fn commit(model: &Model) -> Option<String> {
-    if let Some(why) = forest(model).or_else(|| selection(model)) {
-        return Some(why);
-    }
-    if let Some(RowId::Snapshot(..)) = model.pane.selected() {
-        return Some("this is an internal snapshot; select its image to commit it".to_owned());
-    }
-    let node = model.selected_node()?;
-    match &node.backing {
-        None => Some(format!("{} has no backing file", words::name(node))),
-        Some(backing) if backing.node.is_none() => {
-            Some(format!("the backing file of {} cannot be reached", words::name(node)))
-        }
-        Some(_) => None,
-    }
+pub(super) fn operate(model: &Model, verb: Verb) -> Option<String> {
+    let Some(forest) = &model.forest else { return forest(model) };
+    Request::why_not(verb, model.subject().as_ref(), forest, &model.beside)
+}
+
+/// Why nothing can be planned in the clean-up wizard.
+pub(super) fn marked(model: &Model) -> Option<String> {
+    let cleaning = model.cleaning()?;
+    cleaning.goes.is_empty().then(|| "nothing is marked".to_owned())
+}
+
+/// Why the plan on screen has no other way.
+pub(super) fn ways(model: &Model) -> Option<String> {
+    let Some(Overlay::Plan(screen)) = model.plan_overlay() else { return None };
+    (screen.planned.len() < 2).then(|| "there is one way only".to_owned())
 }
 
 pub(super) fn plan_run(model: &Model) -> Option<String> {

@@ -6,9 +6,13 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{Action, Effect};
 use super::help;
-use super::keymap;
+use super::keymap::{self, Binding};
 use super::model::{Focus, HelpState, Model, Overlay, Tab};
+use super::palette;
 use super::plan_screen::Field;
+use super::request::Verb;
+use super::update_cleaning as cleaning;
+use super::update_form as form;
 use super::update_plan as plan;
 use crate::text::Shown;
 
@@ -26,7 +30,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         text(model, event);
         return Vec::new();
     };
-    match (binding.reason)(model) {
+    match binding.why_not(model) {
         Some(why) => refuse(model, binding.action, why),
         None => return act(model, binding.action),
     }
@@ -34,13 +38,8 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
 }
 
 fn refuse(model: &mut Model, action: Action, why: String) {
-    match model.plan_screen() {
-        Some(screen) if action == Action::PlanRun => {
-            if screen.asks_name() {
-                screen.field = Field::Name;
-            }
-            screen.notice = Some(why);
-        }
+    match action {
+        Action::PlanRun => plan::refuse(model, why),
         _ => model.warn(why),
     }
 }
@@ -48,7 +47,8 @@ fn refuse(model: &mut Model, action: Action, why: String) {
 /// Whether characters go into a field rather than to the bindings.
 fn typing(model: &Model) -> bool {
     match model.overlays.last() {
-        Some(Overlay::Filter(_) | Overlay::Help(_)) => true,
+        Some(Overlay::Filter(_) | Overlay::Help(_) | Overlay::Palette(_)) => true,
+        Some(Overlay::Form(form)) => form.typing(),
         Some(Overlay::Plan(screen)) => screen.field == Field::Name,
         _ => false,
     }
@@ -67,7 +67,7 @@ fn text(model: &mut Model, event: &KeyEvent) {
             let wanted = input.value().to_owned();
             filter(model, &wanted);
         }
-        Some(Overlay::Help(state)) => {
+        Some(Overlay::Help(state) | Overlay::Palette(state)) => {
             state.search.handle_event(&event);
             (state.selected, state.scroll) = (0, 0);
         }
@@ -75,13 +75,17 @@ fn text(model: &mut Model, event: &KeyEvent) {
             screen.name.handle_event(&event);
             screen.notice = None;
         }
+        Some(Overlay::Form(_)) => form::text(model, &event),
         _ => {}
     }
 }
 
-/// Text that was pasted. It can search, and never consent.
+/// Text that was pasted. It can search and answer, and never consent.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
-    if matches!(model.overlays.last(), Some(Overlay::Filter(_) | Overlay::Help(_))) {
+    if matches!(
+        model.overlays.last(),
+        Some(Overlay::Filter(_) | Overlay::Help(_) | Overlay::Palette(_) | Overlay::Form(_))
+    ) {
         for c in pasted.chars().filter(|c| !c.is_control()) {
             text(model, &KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
         }
@@ -102,7 +106,17 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     {
         return effects;
     }
-    if matches!(model.overlays.last(), Some(Overlay::Help(_))) {
+    if matches!(model.overlays.last(), Some(Overlay::Form(_)))
+        && let Some(effects) = form::act(model, action)
+    {
+        return effects;
+    }
+    if matches!(model.overlays.last(), Some(Overlay::Cleaning(_)))
+        && let Some(effects) = cleaning::act(model, action)
+    {
+        return effects;
+    }
+    if matches!(model.overlays.last(), Some(Overlay::Help(_) | Overlay::Palette(_))) {
         if action == Action::RunLine {
             return run_line(model);
         }
@@ -112,6 +126,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
     match action {
         Action::Help => model.overlays.push(Overlay::Help(HelpState::default())),
+        Action::Palette => model.overlays.push(Overlay::Palette(HelpState::default())),
         Action::Close => close(model),
         Action::Quit => quit(model),
         Action::QuitWait | Action::QuitStop => {
@@ -139,7 +154,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.pane.select(&forest, row);
             }
         }
-        Action::Commit => return plan::open(model),
+        Action::Operate(Verb::CleanUp) => return cleaning::begin(model),
+        Action::Operate(verb) => return plan::begin(model, verb),
         Action::Rescan => return vec![Effect::Scan],
         Action::CopyPath => return copy_path(model),
         Action::Mouse => {
@@ -262,14 +278,28 @@ fn quit(model: &mut Model) {
 }
 
 fn copy_path(model: &mut Model) -> Vec<Effect> {
-    let Some(path) = model.selected_node().map(|node| node.path.clone()) else { return Vec::new() };
-    model.say(format!("copied {}", Shown::path(&path)));
-    vec![Effect::Copy(path.to_string_lossy().into_owned())]
+    let Some(subject) = model.subject() else { return Vec::new() };
+    let mut text = subject.image.to_string_lossy().into_owned();
+    if let Some((id, name)) = subject.snapshot {
+        text += &if name.is_empty() { format!("@#{id}") } else { format!("@{name}") };
+    }
+    model.say(format!("copied {}", Shown::new(&text)));
+    vec![Effect::Copy(text)]
+}
+
+/// The lines of the help, or of the palette, that is open.
+fn lines(model: &Model) -> Vec<&'static Binding> {
+    match model.overlays.last() {
+        Some(Overlay::Palette(_)) => palette::lines(model),
+        _ => help::lines(model),
+    }
 }
 
 fn help_act(model: &mut Model, action: Action) -> bool {
-    let count = help::lines(model).len();
-    let Some(Overlay::Help(state)) = model.overlays.last_mut() else { return false };
+    let count = lines(model).len();
+    let Some(Overlay::Help(state) | Overlay::Palette(state)) = model.overlays.last_mut() else {
+        return false;
+    };
     let half = (state.height.max(2) / 2) as isize;
     let by = match action {
         Action::Up => -1,
@@ -283,8 +313,10 @@ fn help_act(model: &mut Model, action: Action) -> bool {
 }
 
 fn run_line(model: &mut Model) -> Vec<Effect> {
-    let lines = help::lines(model);
-    let Some(Overlay::Help(state)) = model.overlays.last() else { return Vec::new() };
+    let lines = lines(model);
+    let Some(Overlay::Help(state) | Overlay::Palette(state)) = model.overlays.last() else {
+        return Vec::new();
+    };
     let Some(line) = lines.get(state.selected) else { return Vec::new() };
     if let Some(why) = help::why_not(model, line) {
         model.warn(why);

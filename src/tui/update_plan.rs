@@ -1,26 +1,38 @@
 //! What actions do on the plan screen.
 
 use super::action::{Action, Effect};
+use super::form::Form;
 use super::model::{Model, Overlay};
+use super::operation::{Tier, command};
 use super::plan_screen::{Field, PlanScreen};
 use super::reasons;
+use super::request::{Request, Verb};
 
-/// Opens the screen and asks for a plan.
-pub(super) fn open(model: &mut Model) -> Vec<Effect> {
-    let Some(node) = model.selected_node() else { return Vec::new() };
-    let screen = PlanScreen::new(node.path.clone(), node.children.is_empty());
-    model.overlays.push(Overlay::Plan(Box::new(screen)));
+/// Starts what `verb` means for the selection: asks for what it needs, or plans it.
+pub(super) fn begin(model: &mut Model, verb: Verb) -> Vec<Effect> {
+    let Some(forest) = model.forest.clone() else { return Vec::new() };
+    let request = Request::new(verb, model.subject(), &forest, &model.beside);
+    if request.asks() {
+        model.overlays.push(Overlay::Form(Box::new(Form::new(request))));
+        return Vec::new();
+    }
+    plan(model, request)
+}
+
+/// Opens the screen for `request` and asks for its plan.
+pub(super) fn plan(model: &mut Model, request: Request) -> Vec<Effect> {
+    model.overlays.push(Overlay::Plan(Box::new(PlanScreen::new(request))));
     ask(model)
 }
 
 /// Asks for a plan with the chosen options; whatever is still on its way becomes stale.
 fn ask(model: &mut Model) -> Vec<Effect> {
     model.plan_number += 1;
-    let (number, gate) = (model.plan_number, model.gate.clone());
+    let number = model.plan_number;
+    let Some(forest) = model.forest.clone() else { return Vec::new() };
     let Some(screen) = model.plan_screen() else { return Vec::new() };
-    screen.awaited = Some(number);
-    screen.notice = None;
-    vec![Effect::Plan { number, top: screen.top.clone(), options: screen.options(&gate) }]
+    let operations = screen.ask(&forest, number);
+    if operations.is_empty() { Vec::new() } else { vec![Effect::Plan { number, operations }] }
 }
 
 /// Does `action` if it belongs to the plan screen.
@@ -36,13 +48,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
         Action::PanRight => screen.pan += half,
         Action::NextField => screen.turn(true),
         Action::PreviousField => screen.turn(false),
-        Action::Toggle if screen.field == Field::Option => {
-            screen.chosen = !screen.chosen;
-            return Some(ask(model));
-        }
-        Action::Toggle => screen.field = Field::Option,
+        Action::NextWay => screen.turn_way(),
+        Action::Toggle => return Some(toggle(model)),
         Action::PlanRun => return Some(run(model)),
         Action::Activate => return Some(activate(model)),
+        Action::CopyCommand => return Some(copy_command(model)),
         _ => return None,
     }
     screen.scroll = screen.scroll.min(screen.scroll_max);
@@ -50,15 +60,29 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     Some(Vec::new())
 }
 
+/// Changes the option that has the focus, and so the plan; without one, goes to the first.
+fn toggle(model: &mut Model) -> Vec<Effect> {
+    let Some(screen) = model.plan_screen() else { return Vec::new() };
+    match (screen.field, screen.options().first()) {
+        (Field::Option(at), _) => {
+            screen.request.fields.get_mut(at).into_iter().for_each(|field| field.turn(true));
+            ask(model)
+        }
+        (_, Some(first)) => {
+            screen.field = Field::Option(*first);
+            Vec::new()
+        }
+        (_, None) => Vec::new(),
+    }
+}
+
 fn activate(model: &mut Model) -> Vec<Effect> {
     match model.plan_screen().map(|screen| screen.field) {
-        Some(Field::Option) => act(model, Action::Toggle).unwrap_or_default(),
+        Some(Field::Option(_)) => toggle(model),
         Some(Field::Name | Field::Run) => match reasons::plan_run(model) {
             None => run(model),
             Some(why) => {
-                if let Some(screen) = model.plan_screen() {
-                    screen.notice = Some(why);
-                }
+                refuse(model, why);
                 Vec::new()
             }
         },
@@ -69,9 +93,30 @@ fn activate(model: &mut Model) -> Vec<Effect> {
     }
 }
 
+/// Says why the plan does not run, and goes where that can be changed.
+pub(super) fn refuse(model: &mut Model, why: String) {
+    if let Some(screen) = model.plan_screen() {
+        if screen.asks_name() && !screen.name_given() {
+            screen.field = Field::Name;
+        }
+        screen.notice = Some(why);
+    }
+}
+
 fn run(model: &mut Model) -> Vec<Effect> {
     let Some(screen) = model.plan_screen() else { return Vec::new() };
+    // The key alone never consents to the worst.
+    let named = screen.tier() != Some(Tier::Name) || screen.name_given();
     let accepted = screen.by_name();
-    let Some(ready) = screen.ready() else { return Vec::new() };
-    vec![Effect::Start { plan: ready.plan.clone(), accepted }]
+    match screen.ready() {
+        Some(ready) if named => vec![Effect::Start { proposal: ready.proposal.clone(), accepted }],
+        _ => Vec::new(),
+    }
+}
+
+fn copy_command(model: &mut Model) -> Vec<Effect> {
+    let Some(screen) = model.plan_screen() else { return Vec::new() };
+    let Some(text) = screen.ways.get(screen.at).map(|way| command(&way.operation)) else { return Vec::new() };
+    model.say(format!("copied: {}", crate::text::Shown::new(&text)));
+    vec![Effect::Copy(text)]
 }

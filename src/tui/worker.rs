@@ -1,5 +1,6 @@
 //! Slow work on threads of its own: scanning and planning. A worker that panics gives an error.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,11 +8,15 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::cleaning::{Sum, sum};
 use super::engine::Engine;
-use super::plan_screen::{Ready, Refusal};
+use super::operation::Operation;
+use super::plan_screen::{Planned, Ready, Refusal};
+use super::request::{Beside, InTrash};
+use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, ScanOptions};
-use crate::plan::CommitOptions;
+use crate::plan::{Judged, ViewId};
 
 /// What a worker found out.
 #[derive(Debug)]
@@ -25,12 +30,23 @@ pub(super) enum Answer {
         /// The forest.
         result: Result<Forest>,
     },
-    /// A plan is made.
-    Plan {
-        /// Number of the plan.
+    /// What lies beside the images is known.
+    Beside {
+        /// Number of the scan.
         number: u64,
-        /// The plan, drawn, or why there is none.
-        result: std::result::Result<Ready, Refusal>,
+        /// Jobs that were cut off, and the trash.
+        found: Beside,
+    },
+    /// How every image stands.
+    Judged(Vec<Judged>),
+    /// What the marks of the clean-up wizard come to.
+    Sum(Sum),
+    /// Plans are made.
+    Plan {
+        /// Number of the request.
+        number: u64,
+        /// For each way the plan, drawn, or why there is none.
+        planned: Vec<Planned>,
     },
 }
 
@@ -49,6 +65,11 @@ impl Workers {
 
     /// Looks through `paths`: the headers first, then what only each node holds.
     pub(super) fn scan(&self, number: u64, paths: Vec<PathBuf>, options: ScanOptions) {
+        let folders = paths.clone();
+        self.start(move |engine, send| {
+            let found = caught(|| Ok(beside(engine, &folders))).unwrap_or_default();
+            let _ = send.send(Answer::Beside { number, found });
+        });
         self.start(move |engine, send| {
             for space in [false, true] {
                 let options = ScanOptions { space, ..options.clone() };
@@ -63,23 +84,47 @@ impl Workers {
         });
     }
 
-    /// Plans a commit and draws it.
-    pub(super) fn plan(
-        &self,
-        number: u64,
-        forest: Arc<Forest>,
-        top: PathBuf,
-        options: CommitOptions,
-        ascii: bool,
-    ) {
+    /// Plans each of `operations` and draws it, on the forest as it is now: what a plan does not know of, it
+    /// cannot protect.
+    pub(super) fn plan(&self, number: u64, operations: Vec<Operation>, ground: Ground) {
         self.start(move |engine, send| {
-            let result = caught(|| {
-                let plan = engine.commit(&forest, &top, &options)?;
-                let written = plan.flows.iter().find(|f| f.from == top).map_or(&*top, |f| &f.into);
-                let free = engine.free_space(written);
-                Ok(Ready::new(plan, &top, free, ascii))
+            let one = |forest: &Forest, operation: &Operation| {
+                let proposal = engine.plan(forest, operation, &ground.options.gate)?;
+                let into = proposal.plan.flows.first().map(|flow| &*flow.into);
+                let free = into.or(operation.subject()).and_then(|path| engine.free_space(path));
+                Ok(Ready::new(proposal, operation, free, ground.ascii))
+            };
+            let planned: Vec<Planned> = match caught(|| engine.scan(&ground.paths, &ground.options)) {
+                Ok(forest) => {
+                    let one = |operation| caught(|| one(&forest, operation)).map_err(|e| Refusal::of(&e));
+                    operations.iter().map(one).collect()
+                }
+                Err(e) => operations.iter().map(|_| Err(Refusal::of(&e))).collect(),
+            };
+            let _ = send.send(Answer::Plan { number, planned });
+        });
+    }
+
+    /// Finds out how every image of `forest` stands.
+    pub(super) fn judge(&self, forest: Arc<Forest>, gate: Gate) {
+        self.start(move |engine, send| {
+            let judged = caught(|| Ok(engine.judge(&forest, &gate))).unwrap_or_default();
+            let _ = send.send(Answer::Judged(judged));
+        });
+    }
+
+    /// Finds out what it comes to when the views of `goes` go.
+    pub(super) fn sum(&self, goes: BTreeSet<ViewId>, ground: Ground) {
+        self.start(move |engine, send| {
+            let plan = caught(|| {
+                let forest = engine.scan(&ground.paths, &ground.options)?;
+                engine.plan(&forest, &Operation::CleanUp { goes }, &ground.options.gate)
             });
-            let _ = send.send(Answer::Plan { number, result: result.map_err(Refusal::from) });
+            let found = match &plan {
+                Ok(proposal) => sum(Ok(&proposal.plan)),
+                Err(e) => sum(Err(e.to_string())),
+            };
+            let _ = send.send(Answer::Sum(found));
         });
     }
 
@@ -87,6 +132,26 @@ impl Workers {
         let (engine, send) = (self.engine.clone(), self.send.clone());
         thread::spawn(move || work(&*engine, send));
     }
+}
+
+/// Where plans are made.
+pub(super) struct Ground {
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) options: ScanOptions,
+    pub(super) ascii: bool,
+}
+
+/// What lies beside the images. What cannot be read there is nothing to be offered.
+fn beside(engine: &dyn Engine, folders: &[PathBuf]) -> Beside {
+    let leftovers = engine.leftovers(folders).unwrap_or_default();
+    let trash = engine.trash(folders).unwrap_or_default();
+    let trash = trash.into_iter().map(|item| InTrash {
+        destination: item.destination(),
+        disk_size: item.disk_size,
+        why: item.note.ok().map(|note| note.why),
+        path: item.path,
+    });
+    Beside { leftovers: leftovers.into_iter().filter(|job| !job.running).collect(), trash: trash.collect() }
 }
 
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cowherd::chain::{Gate, StateSpec, ViewSpec};
 use cowherd::error::Result;
-use cowherd::forest::{ScanOptions, scan};
+use cowherd::forest::{Forest, ScanOptions, scan};
 use cowherd::image::{Format, NewImage};
 use cowherd::plan::{
     self, ChainOptions, CommitOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions, Since,
@@ -46,13 +46,13 @@ pub(crate) const ALL: &[Act] = &[
     act("commit_middle", |dir| commit(dir, "l2", None)),
     act("commit_beside", |dir| commit(dir, "l1", None)),
     act("commit_over_layers", |dir| commit(dir, "l3", Some("base"))),
-    act("pull", |dir| rebase(dir, plan::pull, "l3", Some("base"), false)),
-    act("pull_alone", |dir| rebase(dir, plan::pull, "l3", None, false)),
-    act("pull_middle", |dir| rebase(dir, plan::pull, "l2", Some("base"), false)),
-    act("rebase_down", |dir| rebase(dir, plan::rebase, "l3", Some("base"), false)),
-    act("rebase_unrelated", |dir| rebase(dir, plan::rebase, "l3", Some("other"), false)),
-    act("rebase_none", |dir| rebase(dir, plan::rebase, "l2", None, false)),
-    act("rebase_unsafe", |dir| rebase(dir, plan::rebase, "l3", Some("other"), true)),
+    act("pull", |dir| rebase(dir, pull, "l3", Some("base"), false)),
+    act("pull_alone", |dir| rebase(dir, pull, "l3", None, false)),
+    act("pull_middle", |dir| rebase(dir, pull, "l2", Some("base"), false)),
+    act("rebase_down", |dir| rebase(dir, based, "l3", Some("base"), false)),
+    act("rebase_unrelated", |dir| rebase(dir, based, "l3", Some("other"), false)),
+    act("rebase_none", |dir| rebase(dir, based, "l2", None, false)),
+    act("rebase_unsafe", |dir| rebase(dir, based, "l3", Some("other"), true)),
     act("overlay", |dir| plan::overlay(&scanned(dir), &dir.join("l3"), None, &dir.join("new"), gate(dir))),
     act("delete_middle", |dir| delete(dir, "l1")),
     act("delete_root", |dir| delete(dir, "base")),
@@ -88,6 +88,14 @@ fn first() -> StateSpec {
     StateSpec::Name("sn1".into())
 }
 
+fn pull(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    plan::pull(forest, image, options)
+}
+
+fn based(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    plan::rebase(forest, image, options)
+}
+
 /// All of these images goes, with their snapshots.
 fn cleanup(dir: &Path, images: &[&str]) -> Result<Plan> {
     let forest = scanned(dir);
@@ -120,7 +128,7 @@ fn delete(dir: &Path, image: &str) -> Result<Plan> {
     plan::delete(&scanned(dir), &dir.join(image), &options)
 }
 
-type Rebase = fn(&cowherd::forest::Forest, &Path, &RebaseOptions) -> Result<Plan>;
+type Rebase = fn(&Forest, &Path, &RebaseOptions) -> Result<Plan>;
 
 fn rebase(dir: &Path, operation: Rebase, image: &str, base: Option<&str>, is_unsafe: bool) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));

@@ -9,8 +9,8 @@ use cowherd::chain::ViewSpec;
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::Format;
 use cowherd::job::{Phase, Snapshot};
-use cowherd::plan::{Copy, CopyMode, Cost, Flow, Hazard, HazardKind, Plan, Ranges, States, Step};
-use cowherd::storage::{Holder, LockState};
+use cowherd::plan::{Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Plan, Ranges, States, Step};
+use cowherd::storage::{Holder, LockState, Stamp};
 
 pub const FOLDER: &str = "/var/lib/libvirt/images";
 pub const MIB: u64 = 1 << 20;
@@ -152,6 +152,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     }
     steps.push(Step::Verify { image: base.clone(), format: Format::Qcow2 });
     Plan {
+        rooms: Vec::new(),
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
         views_changed: vec!["Snap-1.qcow2".into()],
@@ -181,13 +182,45 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
         ],
         before: before.clone(),
         after,
+        files: changed([&top, &base, &child, &sibling]),
         flows: vec![
             Flow { from: base.clone(), into: sibling, label: "protect" },
             Flow { from: top, into: base, label: "commit data" },
         ],
-        files: Vec::new(),
         gate: Gate::closed(),
     }
+}
+
+/// `delete Snap-2`, pulled up into `Snap-3`.
+pub fn delete_plan(before: &Forest) -> Plan {
+    let (gone, base, child) = (path("Snap-2.qcow2"), path("Snap-1.qcow2"), path("Snap-3.qcow2"));
+    let find = |p: &Path| before.find(p).unwrap();
+    let commit = commit_plan(before, false);
+    Plan {
+        operation: "delete",
+        title: "delete Snap-2.qcow2".into(),
+        views_changed: vec!["Snap-2.qcow2".into()],
+        steps: commit.steps.iter().skip(2).cloned().collect(),
+        cost: Cost { read_bytes: 311 * MIB, write_bytes: 312 * MIB, ..commit.cost },
+        hazards: commit.hazards.into_iter().skip(1).collect(),
+        undo: "cowherd trash restore Snap-2.qcow2, for as long as what it is based on does not change".into(),
+        qemu_img: vec!["qemu-img rebase -b Snap-1.qcow2 -F qcow2 Snap-3.qcow2".into()],
+        after: before.relinked(find(&child), Some(find(&base))).removed(find(&gone)),
+        files: changed([&gone, &child]),
+        flows: vec![Flow { from: gone, into: child, label: "stream data" }],
+        ..commit_plan(before, false)
+    }
+}
+
+fn changed<const N: usize>(paths: [&Path; N]) -> Vec<FileState> {
+    let file = |path: &Path| FileState {
+        path: path.to_path_buf(),
+        stamp: Stamp::of(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))).unwrap(),
+        changes: true,
+        live: false,
+        data: None,
+    };
+    paths.into_iter().map(file).collect()
 }
 
 /// A job half-way through copying.

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cowherd::chain::Gate;
 use cowherd::error::{Error, Kind, Result};
 use cowherd::forest::{Forest, ScanOptions};
-use cowherd::job::{Phase, Report, Snapshot};
-use cowherd::plan::{CommitOptions, Hazard, HazardKind, Plan};
-use cowherd::tui::{self, App, Engine, Host, Input, Options, Running};
+use cowherd::job::{Leftover, Phase, Report, Snapshot};
+use cowherd::plan::{Hazard, HazardKind};
+use cowherd::storage::Trashed;
+use cowherd::tui::{self, App, Engine, Host, Input, Operation, Options, Proposal, Running};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -25,6 +27,7 @@ pub struct Script {
     pub refusal: Option<String>,
     pub job: Option<Snapshot>,
     pub outcome: Option<std::result::Result<String, Kind>>,
+    pub leftovers: Vec<Leftover>,
     pub cancelled: bool,
     pub paused: bool,
     pub started: Vec<(String, Vec<HazardKind>)>,
@@ -53,18 +56,30 @@ impl Engine for Shared {
         Ok(forest)
     }
 
-    fn commit(&self, forest: &Forest, _: &Path, options: &CommitOptions) -> Result<Plan> {
+    fn leftovers(&self, _: &[PathBuf]) -> Result<Vec<Leftover>> {
+        Ok(self.lock().leftovers.clone())
+    }
+
+    fn trash(&self, _: &[PathBuf]) -> Result<Vec<Trashed>> {
+        Ok(Vec::new())
+    }
+
+    fn plan(&self, forest: &Forest, operation: &Operation, _: &Gate) -> Result<Proposal> {
         let script = self.lock();
         if let Some(why) = &script.refusal {
             return Err(Error::unsupported(why.clone()).remedy("choose another image"));
         }
-        let mut plan = herd::commit_plan(forest, options.keep);
+        let mut plan = match operation {
+            Operation::Commit { keep, .. } => herd::commit_plan(forest, *keep),
+            Operation::Delete { .. } => herd::delete_plan(forest),
+            other => return Err(Error::unsupported(format!("no plan is scripted for {other:?}"))),
+        };
         plan.hazards.extend(script.hazards.iter().cloned());
-        Ok(plan)
+        Ok(plan.into())
     }
 
-    fn start(&self, plan: Plan, accepted: &[HazardKind]) -> Result<Box<dyn Running>> {
-        let mut script = self.lock();
+    fn start(&self, proposal: Proposal, accepted: &[HazardKind], _: &Gate) -> Result<Box<dyn Running>> {
+        let (mut script, plan) = (self.lock(), proposal.plan);
         script.started.push((plan.title, accepted.to_vec()));
         script.after = Some(plan.after);
         script.job.get_or_insert(herd::half_way(0, 0));

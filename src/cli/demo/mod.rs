@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::args::{Allow, Demo};
 use super::out::Out;
 use super::{exit, open};
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::text::Shown;
 use crate::tui;
 
-pub(super) fn run(args: &Demo, out: &mut Out) -> anyhow::Result<u8> {
+pub(super) fn run(args: &Demo, config: &Config, out: &mut Out) -> anyhow::Result<u8> {
     let folder = folder(args.folder.as_deref())?;
     herd::build(&folder)?;
     let place = format!("a sample herd is in {}", Shown::path(&folder));
@@ -24,8 +25,9 @@ pub(super) fn run(args: &Demo, out: &mut Out) -> anyhow::Result<u8> {
         }
         return Ok(exit::DONE);
     }
-    let code =
-        open::interface(std::slice::from_ref(&folder), false, &Allow::default(), Some(place.clone()), out)?;
+    let allow = Allow::default();
+    let banner = Some(place.clone());
+    let code = open::interface(std::slice::from_ref(&folder), false, &allow, banner, config, out)?;
     out.line(place)?;
     Ok(code)
 }

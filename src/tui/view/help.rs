@@ -92,7 +92,7 @@ fn draw_row(row: &Row, model: &Model, width: usize) -> Line<'static> {
         }
         Row::Line(binding) => binding,
     };
-    let keys = text_fit::left(&keymap::keys_label(binding, model.glyphs.ascii), KEYS, model.glyphs.cut);
+    let keys = text_fit::left(&model.keymap.label(binding, model.glyphs.ascii), KEYS, model.glyphs.cut);
     let why = help::why_not(model, binding);
     let (key_style, style) = match why {
         Some(_) => (Theme::DIM, Theme::DIM),

@@ -39,10 +39,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 /// As many hints as fit, the way out always among them; those that cannot act now are left to the
 /// help, which says why.
 fn hints(model: &Model, room: usize) -> Vec<Span<'static>> {
-    let able = |b: &&keymap::Binding| !b.label.is_empty() && (b.reason)(model).is_none();
+    let able = |b: &&'static keymap::Binding| !b.label.is_empty() && b.why_not(model).is_none();
     let contexts = model.contexts();
     let bindings = contexts.iter().flat_map(|c| keymap::of(std::slice::from_ref(c))).filter(able);
-    let hint = |b: &keymap::Binding| Some((keys::label(b.keys.first()?, model.glyphs.ascii), b.label));
+    let hint = |b: &'static keymap::Binding| {
+        Some((keys::label(model.keymap.keys(b).first()?, model.glyphs.ascii), b.label))
+    };
     let mut hints: Vec<_> = bindings.filter_map(hint).collect();
     let width = |hints: &[(String, &str)]| -> usize {
         hints.iter().map(|(key, label)| key.width() + label.width() + 3).sum()

@@ -2,15 +2,18 @@
 //! fits, what is scrolled into view).
 
 mod boxes;
+mod cleaning;
 mod dialog;
 mod figure;
 mod forest;
+mod form;
 mod header;
 mod health;
 mod help;
 mod hints;
 mod info;
 mod jobs;
+mod palette;
 mod parts;
 mod plan;
 mod plan_text;
@@ -45,6 +48,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     header::draw(frame, head, model);
     if planning {
         plan::draw(frame, body, model);
+    } else if model.cleaning().is_some() {
+        cleaning::draw(frame, body, model);
     } else {
         panes(frame, body, model);
     }
@@ -52,6 +57,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     hints::draw(frame, hint, model);
     match model.overlays.last() {
         Some(Overlay::Help(_)) => help::draw(frame, body, model),
+        Some(Overlay::Palette(_)) => palette::draw(frame, body, model),
+        Some(Overlay::Form(_)) => form::draw(frame, body, model),
         Some(Overlay::Quit) => dialog::quit(frame, body, model),
         Some(Overlay::Stop) => dialog::stop(frame, body, model),
         _ => {}

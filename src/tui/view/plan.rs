@@ -7,8 +7,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::model::{Model, Overlay};
+use super::super::operation::Tier;
 use super::super::plan_screen::{Field, PlanScreen, Refusal};
 use super::super::reasons;
+use super::super::request::Value;
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::{figure, parts, plan_text};
@@ -22,11 +24,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let glyphs = model.glyphs;
     let typing = matches!(model.overlays.last(), Some(Overlay::Plan(_)));
     let Some(screen) = model.plan_screen() else { return };
-    let title = match screen.ready() {
-        Some(ready) => format!(" Plan: {} ", Shown::new(&ready.plan.title)),
-        None => format!(" Plan: commit {} ", screen.top_name()),
-    };
-    let title = text_fit::fit(&title, area.width.saturating_sub(4) as usize, glyphs.cut);
+    let title = text_fit::fit(
+        &format!(" Plan: {} ", screen.title()),
+        area.width.saturating_sub(4) as usize,
+        glyphs.cut,
+    );
     let block = parts::panel(Line::styled(title, Theme::TITLE), true, glyphs);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -36,17 +38,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
         Constraint::Length(1),
         Constraint::Length(foot_lines.len() as u16),
     ]));
-    match &screen.outcome {
-        None => message(frame, body, vec![Line::raw(format!("Making the plan{}", glyphs.cut))]),
-        Some(Err(refusal)) => message(frame, body, refused(refusal, body.width as usize - 4)),
-        Some(Ok(_)) if body.width >= SIDE_BY_SIDE => side_by_side(frame, body, screen, glyphs),
-        Some(Ok(_)) => one_below_the_other(frame, body, screen, glyphs),
+    match screen.refusal() {
+        Some(refusal) => message(frame, body, refused(refusal, body.width as usize - 4)),
+        None if screen.ready().is_none() => {
+            message(frame, body, vec![Line::raw(format!("Making the plan{}", glyphs.cut))]);
+        }
+        None if body.width >= SIDE_BY_SIDE => side_by_side(frame, body, screen, glyphs),
+        None => one_below_the_other(frame, body, screen, glyphs),
     }
     draw_rule(frame, area, rule, screen, glyphs);
     let foot = foot.inner(Margin::new(2, 0));
     if typing && screen.field == Field::Name && screen.asks_name() {
-        let at = plan_text::NAME_PROMPT.len() + screen.top_name().len() + 2 + screen.name.visual_cursor();
-        frame.set_cursor_position((foot.x + (at as u16).min(foot.width.saturating_sub(1)), foot.y + 1));
+        let prompt = plan_text::NAME_PROMPT.len() + text_fit::width(&screen.name_wanted()) + 2;
+        let at = (prompt + screen.name.visual_cursor()) as u16;
+        let line = foot.y + screen.options().len() as u16;
+        frame.set_cursor_position((foot.x + at.min(foot.width.saturating_sub(1)), line));
     }
     frame.render_widget(Paragraph::new(foot_lines), foot);
 }
@@ -125,15 +131,11 @@ fn draw_rule(frame: &mut Frame<'_>, area: Rect, rule: Rect, screen: &PlanScreen,
 /// Option, consent and answers.
 fn foot(screen: &PlanScreen, why_not: Option<&str>, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let focus = |field: Field| screen.field == field;
-    let mut lines = Vec::new();
-    if screen.ready().is_some() {
-        let tick = if screen.chosen { "[x] " } else { "[ ] " };
-        let label = text_fit::fit(&format!("{tick}{}", screen.option_label()), width, glyphs.cut);
-        lines.push(Line::styled(label, focused(focus(Field::Option), Theme::PLAIN)));
-    }
+    let mut lines: Vec<Line<'static>> =
+        screen.options().into_iter().filter_map(|at| option(screen, at, width, glyphs)).collect();
     if screen.asks_name() {
         let style = if screen.name_given() { Theme::OK } else { Theme::WARN };
-        let prompt = format!("{}{}: ", plan_text::NAME_PROMPT, screen.top_name());
+        let prompt = format!("{}{}: ", plan_text::NAME_PROMPT, screen.name_wanted());
         let typed = Shown::new(screen.name.value()).into_string();
         let style =
             if focus(Field::Name) { style } else { style.add_modifier(ratatui::style::Modifier::DIM) };
@@ -141,10 +143,11 @@ fn foot(screen: &PlanScreen, why_not: Option<&str>, width: usize, glyphs: Glyphs
     }
     let mut answers = vec![Span::styled("[ Esc Cancel ]", focused(focus(Field::Cancel), Theme::BOLD))];
     answers.push(Span::raw("  "));
-    let run = screen.ready().is_some_and(|r| r.plan.forbidden().is_none());
+    let run = screen.may_run();
     if run {
         let style = if why_not.is_none() { Theme::OK } else { Theme::DIM };
-        answers.push(Span::styled("[ y Run ]", focused(focus(Field::Run), style)));
+        let key = if screen.tier() == Some(Tier::Enter) { "[ Enter Run ]" } else { "[ y Run ]" };
+        answers.push(Span::styled(key, focused(focus(Field::Run), style)));
         answers.push(Span::raw("  "));
     }
     let used: usize = answers.iter().map(Span::width).sum();
@@ -159,6 +162,22 @@ fn foot(screen: &PlanScreen, why_not: Option<&str>, width: usize, glyphs: Glyphs
     answers.push(Span::styled(text_fit::fit(&text, width.saturating_sub(used), glyphs.cut), style));
     lines.push(Line::from(answers));
     lines
+}
+
+/// One option on a line of its own: a switch, or the chosen one of several.
+fn option(screen: &PlanScreen, at: usize, width: usize, glyphs: Glyphs) -> Option<Line<'static>> {
+    let field = screen.request.fields.get(at)?;
+    let style = focused(screen.field == Field::Option(at), Theme::PLAIN);
+    let text = match &field.value {
+        Value::Toggle(on) => format!("[{}] {}", if *on { 'x' } else { ' ' }, field.label),
+        Value::Choice(choice) => {
+            let item = choice.item()?;
+            let note = if item.note.is_empty() { String::new() } else { format!(" ({})", item.note) };
+            format!("{}: {}{note}, {} of {}", field.label, item.label, choice.at + 1, choice.items.len())
+        }
+        Value::Text(_) => return None,
+    };
+    Some(Line::styled(text_fit::fit(&text, width, glyphs.cut), style))
 }
 
 fn focused(focused: bool, style: Style) -> Style {

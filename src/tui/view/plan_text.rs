@@ -34,7 +34,7 @@ pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<
     let mut out = vec![title("Now", &ready.before)];
     out.extend(draw(&ready.before, marked_before));
     out.push(Line::default());
-    out.extend(flows(&ready.plan, screen.pan, glyphs));
+    out.extend(flows(&ready.proposal.plan, screen.pan, glyphs));
     out.push(Line::default());
     out.push(title("After", &ready.after));
     out.extend(draw(&ready.after, marked_after));
@@ -57,8 +57,9 @@ fn flows(plan: &Plan, indent: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
 /// What consent is about: what changes, what to know, what it costs.
 pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let Some(ready) = screen.ready() else { return Vec::new() };
-    let plan = &ready.plan;
-    let mut out = changes(plan, width, glyphs);
+    let plan = &ready.proposal.plan;
+    let mut out = alternatives(screen, width, glyphs);
+    out.extend(changes(plan, width, glyphs));
     out.push(Line::default());
     if !plan.hazards.is_empty() {
         out.extend(hazards(plan, width, glyphs));
@@ -72,11 +73,12 @@ pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<
 
 /// How it is done, and undone.
 pub(super) fn details(screen: &PlanScreen, width: usize) -> Vec<Line<'static>> {
-    let Some(Ready { plan, .. }) = screen.ready() else { return Vec::new() };
+    let Some(Ready { proposal, .. }) = screen.ready() else { return Vec::new() };
+    let plan = &proposal.plan;
     let mut out = vec![Line::styled("Steps", Theme::BOLD)];
-    for (i, step) in plan.steps.iter().enumerate() {
-        let text = Shown::new(&step.describe()).into_string();
-        out.extend(parts::item(&format!("{:>2} ", i + 1), Theme::DIM, &text, width, Theme::PLAIN));
+    for (i, step) in proposal.steps.iter().enumerate() {
+        let mark = format!("{:>2} ", i + 1);
+        out.extend(parts::item(&mark, Theme::DIM, Shown::new(step).as_str(), width, Theme::PLAIN));
     }
     out.push(Line::default());
     out.push(parts::heading("Undo"));
@@ -89,6 +91,50 @@ pub(super) fn details(screen: &PlanScreen, width: usize) -> Vec<Line<'static>> {
         }
     }
     out
+}
+
+/// Several ways beside each other, each on a line.
+fn alternatives(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+    if screen.ways.len() < 2 {
+        return Vec::new();
+    }
+    let mut out = vec![Line::from(vec![
+        Span::styled("Ways", Theme::BOLD),
+        Span::styled("   a: the other one", Theme::DIM),
+    ])];
+    for (i, way) in screen.ways.iter().enumerate() {
+        let (mark, style) = match i == screen.at {
+            true => (glyphs.marker, Theme::BOLD),
+            false => (" ", Theme::PLAIN),
+        };
+        let best = if screen.safest == Some(i) {
+            format!("  {} cheapest safe way", glyphs.ok)
+        } else {
+            String::new()
+        };
+        out.push(Line::from(vec![
+            Span::styled(format!(" {mark} "), Theme::FOCUS),
+            Span::styled(text_fit::fit(&way.name, width.saturating_sub(3 + best.len()), glyphs.cut), style),
+            Span::styled(best, Theme::OK),
+        ]));
+        let text = match screen.planned.get(i) {
+            Some(Ok(ready)) => way_cost(&ready.proposal.plan),
+            Some(Err(refusal)) => format!("not possible: {}", refusal.what),
+            None => format!("planning{}", glyphs.cut),
+        };
+        out.extend(parts::item("     ", Theme::PLAIN, &text, width, Theme::DIM));
+    }
+    out.push(Line::default());
+    out
+}
+
+fn way_cost(plan: &Plan) -> String {
+    if let Some((hazard, _)) = plan.forbidden() {
+        return format!("cannot run: {}", hazard.message);
+    }
+    let bound = if plan.cost.exact { "" } else { "at most " };
+    let views = text_fit::count(plan.views_changed.len(), "view");
+    format!("writes {bound}{}, changes {views}", human_size(plan.cost.write_bytes))
 }
 
 fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
@@ -133,7 +179,7 @@ fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
 
 fn cost(ready: &Ready, width: usize) -> Vec<Line<'static>> {
     let Cost { read_bytes, write_bytes, freed_bytes, freed_after_trash_bytes, peak_extra_bytes, exact } =
-        ready.plan.cost;
+        ready.proposal.plan.cost;
     let bound = if exact { "" } else { "at most " };
     let mut rows = vec![
         ("reads", format!("{bound}{}", human_size(read_bytes))),
