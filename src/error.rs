@@ -43,6 +43,8 @@ pub enum Kind {
     Interrupted,
     /// A plan needs consent that was not given.
     Consent,
+    /// A view does not read as it must: found when it was compared after a change.
+    Differs,
     /// Stopped on request; nothing is lost.
     Cancelled,
     /// A defect in cowherd itself, caught before it could do harm.

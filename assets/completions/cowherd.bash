@@ -187,7 +187,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__check)
-            opts="-r -f -y -q -v -h --force-share --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-r -f -y -q -v -h --force-share --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -207,6 +207,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -229,7 +233,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__cleanup)
-            opts="-y -q -v -h --delete --keep-last --older-than --pin --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-y -q -v -h --delete --keep-last --older-than --pin --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -259,6 +263,10 @@ _cowherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar json none" -- "${cur}"))
                     return 0
@@ -279,7 +287,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__commit)
-            opts="-b -f -y -q -v -h --base --keep --remove --no-protect --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-b -f -y -q -v -h --base --keep --remove --no-protect --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -305,6 +313,10 @@ _cowherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar json none" -- "${cur}"))
                     return 0
@@ -325,7 +337,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__compact)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -341,6 +353,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -427,7 +443,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__delete)
-            opts="-f -y -q -v -h --no-protect --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --no-protect --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -443,6 +459,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -509,7 +529,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__export)
-            opts="-O -b -F -c -o -f -y -q -v -h --out --since --chain --vmstate --from-snap --to-snap --compress --by-content --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-O -b -F -c -o -f -y -q -v -h --out --since --chain --vmstate --from-snap --to-snap --compress --by-content --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -561,6 +581,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -623,7 +647,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__import)
-            opts="-c -o -f -y -q -v -h --out --compress --by-content --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-c -o -f -y -q -v -h --out --compress --by-content --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,6 +671,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -759,7 +787,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__overlay)
-            opts="-F -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-F -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -775,6 +803,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -797,7 +829,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__pull)
-            opts="-b -f -y -q -v -h --base --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-b -f -y -q -v -h --base --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -823,6 +855,10 @@ _cowherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar json none" -- "${cur}"))
                     return 0
@@ -843,7 +879,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__rebase)
-            opts="-b -F -u -f -y -q -v -h --base --none --unsafe --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-b -F -u -f -y -q -v -h --base --none --unsafe --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -873,6 +909,10 @@ _cowherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar json none" -- "${cur}"))
                     return 0
@@ -893,7 +933,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__recover)
-            opts="-y -q -v -h --roll-back --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-y -q -v -h --roll-back --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -905,6 +945,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -927,7 +971,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__rename)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -943,6 +987,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -965,7 +1013,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__resize)
-            opts="-f -y -q -v -h --shrink --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --shrink --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -981,6 +1029,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1003,7 +1055,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__revert)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1019,6 +1071,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1101,7 +1157,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__snapshot__subcmd__apply)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1117,6 +1173,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1139,7 +1199,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__snapshot__subcmd__create)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1155,6 +1215,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1177,7 +1241,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__snapshot__subcmd__delete)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1193,6 +1257,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1237,7 +1305,7 @@ _cowherd() {
             return 0
             ;;
         cowherd__subcmd__snapshot__subcmd__rename)
-            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --progress --json --allow --color --ascii --quiet --verbose --help"
+            opts="-f -y -q -v -h --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1253,6 +1321,10 @@ _cowherd() {
                     ;;
                 --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
                     return 0
                     ;;
                 --progress)

@@ -61,7 +61,7 @@ complete -c cowherd -n "__fish_cowherd_needs_command" -a "snapshot" -d 'Internal
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "cleanup" -d 'Take what is not needed out of a herd, by the cheapest safe way; no other view changes'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "trash" -d 'What operations moved to the trash: list it, bring it back, delete it for good'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "demo" -d 'Build a sample herd and open the terminal interface on it'
-complete -c cowherd -n "__fish_cowherd_needs_command" -a "help" -d 'Explain a command or a topic: hazards, exit-codes'
+complete -c cowherd -n "__fish_cowherd_needs_command" -a "help" -d 'Explain a command or a topic: hazards, exit-codes, keys'
 complete -c cowherd -n "__fish_cowherd_using_subcommand tree" -l allow -d 'Also follow backing files that lie at or below PATH' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand tree" -l color -d 'Colours: when standard output is a terminal, always, or never' -r -f -a "auto\t''
 always\t''
@@ -107,6 +107,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s r -d 'Repair: 
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s f -d 'The format of the image, instead of looking at its first bytes' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -122,7 +123,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l json -d 'One J
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand compare" -s f -d 'The format of the image, instead of looking at its first bytes' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand compare" -l allow -d 'Also follow backing files that lie at or below PATH' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand compare" -l color -d 'Colours: when standard output is a terminal, always, or never' -r -f -a "auto\t''
@@ -203,6 +204,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand create" -s h -l help -d 
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -218,9 +220,10 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand resize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -236,11 +239,12 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l json -d 'One
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s b -l base -d 'The layer below to merge into, with everything between; its parent by default' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -258,11 +262,12 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand commit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s b -l base -d 'The layer it is based on afterwards; without one it stands alone' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -277,12 +282,13 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l json -d 'One JS
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s b -l base -d 'The image it is based on afterwards' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s F -d 'The format of BASE, when it must not be taken from its content' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -299,10 +305,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand rebase" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -s F -d 'The format of IMAGE, when it must not be taken from its content' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -317,10 +324,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l json -d 'One
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand overlay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -335,10 +343,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand rename" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -354,10 +363,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -372,10 +382,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -406,6 +417,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand export" -s o -d 'Options
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand export" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -429,6 +441,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s o -d 'Options
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -445,7 +458,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l json -d 'One 
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and not __fish_seen_subcommand_from list create apply delete rename" -l color -d 'Colours: when standard output is a terminal, always, or never' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -470,6 +483,7 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_see
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -484,10 +498,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_see
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -502,10 +517,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_see
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -520,10 +536,11 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_see
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -s f -d 'The format of the image; refused when its first bytes say something else' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''
@@ -538,13 +555,14 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_see
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -l ascii -d 'Draw with plain ASCII characters'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
-complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c cowherd -n "__fish_cowherd_using_subcommand snapshot; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l delete -d 'What must go: a view, or an image with all its snapshots' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l keep-last -d 'Let only the newest N views stay of each line from a base to an image that nothing is based on' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l older-than -d 'Let only views stay that are younger than AGE: a number with m, h, d or w' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l pin -d 'A view that stays, whatever else is said' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
 complete -c cowherd -n "__fish_cowherd_using_subcommand cleanup" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
 bar\t''
 json\t''

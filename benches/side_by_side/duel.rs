@@ -155,6 +155,11 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    /// Nothing measured but memory.
+    pub(crate) fn with_peak(peak: u64) -> Self {
+        Self { peak, ..Self::default() }
+    }
+
     /// Measures one round of processes.
     pub(crate) fn measure(&mut self, round: impl FnOnce()) {
         let (busy, start) = (busy(), Instant::now());
@@ -169,7 +174,7 @@ impl Times {
         seconds
     }
 
-    fn median(&self) -> f64 {
+    pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         sorted[sorted.len() / 2]
     }

@@ -17,9 +17,9 @@ const TRASH: &str = cowherd::storage::TRASH;
 /// A base of 2 GiB and four layers of 200 MiB on a disk of 4 GiB, and a copy of the base with another
 /// 200 MiB in it.
 pub(crate) struct Herd {
-    place: Place,
+    pub(crate) place: Place,
     template: PathBuf,
-    work: PathBuf,
+    pub(crate) work: PathBuf,
 }
 
 /// One operation.

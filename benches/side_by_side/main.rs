@@ -14,7 +14,7 @@
 //! | `between` | how much memory a command takes |
 //! | `place` | the file system, with or without shared blocks |
 //! | `herd` | a chain that operations change |
-//! | `scan`, `metadata`, `compare`, `commit`, `changes`, `snapshots`, `export` | the benches |
+//! | `scan`, `metadata`, `compare`, `commit`, `changes`, `snapshots`, `export`, `convert` | the benches |
 //!
 //! Benches whose name begins with `xfs` make a file system in a file, which takes root and mkfs.xfs.
 
@@ -24,6 +24,7 @@ mod between;
 mod changes;
 mod commit;
 mod compare;
+mod convert;
 mod duel;
 mod export;
 mod herd;
@@ -80,6 +81,10 @@ fn main() -> ExitCode {
         ("snapshots-huge", Plain(snapshots::huge)),
         ("export-base", Placed(export::base)),
         ("export-layer", Placed(export::layer)),
+        ("copy", Placed(convert::copies)),
+        ("copy-compressed", Plain(convert::compressed)),
+        ("in-place", Plain(convert::in_place)),
+        ("xfs-copy", Placed(convert::copies)),
         ("xfs-commit", Placed(commit::layer)),
         ("xfs-layers", Placed(changes::layers)),
         ("xfs-rebase", Placed(changes::rebase)),

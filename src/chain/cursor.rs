@@ -3,6 +3,7 @@
 //! A [`Cursor`] remembers how far each layer has nothing to say: asking every layer again for every
 //! run would make a fragmented base below a large empty overlay quadratic, and a chain of them worse.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{View, ViewExtent};
@@ -13,7 +14,7 @@ use crate::units::Guest;
 /// A walk through a view. Cheapest in guest order, right in any.
 #[derive(Debug)]
 pub struct Cursor<'a> {
-    view: &'a View,
+    view: Cow<'a, View>,
     /// Per layer, the last range it said nothing about.
     silent: Vec<Range<u64>>,
     /// The last answer.
@@ -21,8 +22,8 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(view: &'a View) -> Self {
-        Self { view, silent: vec![0..0; view.layers().len()], last: None }
+    pub(super) fn new(view: Cow<'a, View>) -> Self {
+        Self { silent: vec![0..0; view.layers().len()], view, last: None }
     }
 
     /// One run at `at`, at most `max` bytes, not coalesced; see [`View::extent_at`].
@@ -75,8 +76,9 @@ pub struct Extents<'a> {
 }
 
 impl<'a> Extents<'a> {
-    pub(super) fn new(view: &'a View, from: u64, to: u64) -> Self {
-        Self { cursor: view.cursor(), at: from, end: to.min(view.size()), held: None, failed: false }
+    pub(super) fn new(view: Cow<'a, View>, from: u64, to: u64) -> Self {
+        let end = to.min(view.size());
+        Self { cursor: Cursor::new(view), at: from, end, held: None, failed: false }
     }
 }
 

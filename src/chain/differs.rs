@@ -62,6 +62,11 @@ impl<'a> Differs<'a> {
         Self { of: side(of), since: side(since), at: 0, end, unit: unit.max(1), content, ready, buffers }
     }
 
+    /// Begins at the unit that `at` lies in.
+    pub(super) fn from(self, at: u64) -> Self {
+        Self { at: align_down(at, self.unit), ..self }
+    }
+
     fn step(&mut self) -> Result<()> {
         let (at, max) = (self.at, self.end - self.at);
         let run = |side: &mut Option<Side<'a>>| match side {

@@ -37,6 +37,7 @@
 mod compare;
 mod cursor;
 mod differs;
+mod fingerprint;
 mod gate;
 mod open;
 mod runs;
@@ -46,6 +47,7 @@ mod view;
 pub use compare::{Comparison, Difference, compare};
 pub use cursor::{Cursor, Extents};
 pub use differs::{Content, Differs};
+pub use fingerprint::{Basis, Fingerprint};
 pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener, reading_needs_locks};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};

@@ -1,5 +1,6 @@
 //! What a guest reads: one state of an image through its whole chain.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Content, Cursor, Differs, Extents, Layer};
@@ -88,12 +89,17 @@ impl View {
 
     /// The runs between `from` and `to` (cut at the size of the view), coalesced.
     pub fn extents(&self, from: u64, to: u64) -> Extents<'_> {
-        Extents::new(self, from, to)
+        Extents::new(Cow::Borrowed(self), from, to)
+    }
+
+    /// The same of a view that nobody else needs.
+    pub fn into_extents(self, from: u64, to: u64) -> Extents<'static> {
+        Extents::new(Cow::Owned(self), from, to)
     }
 
     /// For walking this view run by run.
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor::new(self)
+        Cursor::new(Cow::Borrowed(self))
     }
 
     /// One run at `at`, at most `max` bytes, not coalesced. For more than one use
@@ -155,7 +161,7 @@ impl View {
 
     /// The file that a run is stored in. Without its data file there is none to tell; reading then
     /// says why.
-    fn file_of(&self, extent: &ViewExtent) -> Option<FileId> {
+    pub(super) fn file_of(&self, extent: &ViewExtent) -> Option<FileId> {
         self.layers.get(extent.depth)?.image.data().ok().map(|file| file.id())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::args::{Allow, Known};
-use super::values::{ExportFormat, Watch, age, format, hazard, new_size, size};
+use super::values::{ExportFormat, Verify, Watch, age, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
 use crate::units::NewSize;
@@ -54,6 +54,10 @@ pub(super) struct Changing {
     /// Move at most N bytes of guest data a second
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) rate_limit: Option<u64>,
+    /// Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing
+    /// is emptied or goes to the trash before
+    #[arg(long, value_name = "HOW")]
+    pub(super) verify: Option<Verify>,
     /// How progress is shown on standard error
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(super) progress: Watch,

@@ -7,10 +7,11 @@ use serde_json::json;
 use super::args::Changing;
 use super::out::Out;
 use super::{exit, plan_json, plan_text, progress};
+use crate::chain::Basis;
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, Job, Report};
 use crate::plan::Plan;
-use crate::text::Shown;
+use crate::text::{Shown, human_size};
 
 /// Shows `plan` and, when it is agreed to, runs it and reports. Gives the exit code.
 pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
@@ -29,6 +30,7 @@ pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<
 /// Shows `plan` and, when it is agreed to, runs it; the report is the caller's to give. `None` when
 /// it was only to be shown.
 pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<Option<Report>> {
+    let plan = if args.verify.is_some() { compared(plan)? } else { plan };
     out.notes_beside(args.progress);
     let folders: Vec<_> = plan.before.roots.iter().map(|root| Shown::path(root).into_string()).collect();
     out.note(format!("looked through {}: {} images", folders.join(", "), plan.before.nodes.len()));
@@ -57,6 +59,17 @@ pub(super) fn carry_out(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::R
     }
     let options = job::Options { accepted: args.accept.clone(), rate_limit: args.rate_limit };
     Ok(Some(progress::watch(|| Job::start(plan, options), args.progress, out)?))
+}
+
+/// The plan with a comparison of all that it makes or keeps.
+fn compared(plan: Plan) -> Result<Plan> {
+    if plan.kept.is_empty() && !plan.steps.is_empty() {
+        return Err(Error::new(
+            Kind::Usage,
+            "there is no view that this makes or keeps and --verify could compare",
+        ));
+    }
+    Ok(plan.compared(Basis::Content))
 }
 
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
@@ -111,9 +124,18 @@ pub(super) fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow:
             "measured_freed_bytes": report.freed.measured_freed_bytes,
             "in_trash_bytes": report.freed.in_trash_bytes,
             "trashed": trashed,
+            "compared": report.compared,
         }))?;
     } else if !out.quiet {
         out.line(format!("done: {}", Shown::new(&report.summary)))?;
+        if let Some(compared) = &report.compared {
+            out.line(format!(
+                "compared: {} views read as they must, {} in all, {} of it equal without reading",
+                compared.views,
+                human_size(compared.compared_bytes),
+                human_size(compared.shared_bytes)
+            ))?;
+        }
         for (from, to) in &report.trashed {
             out.line(format!("in the trash: {} as {}", Shown::path(from), Shown::path(to)))?;
         }

@@ -18,6 +18,7 @@ pub(super) fn run(args: &Compare, out: &mut Out) -> anyhow::Result<u8> {
         out.json(&json!({
             "identical": found.difference.is_none(),
             "first_difference": found.difference.map(|d| d.offset),
+            "ranges": found.ranges.iter().map(|r| json!({"start": r.start, "length": r.end - r.start})).collect::<Vec<_>>(),
             "compared_bytes": found.compared_bytes,
             "shared_bytes": found.shared_bytes,
             "sizes": [found.sizes.0, found.sizes.1],
@@ -31,7 +32,11 @@ pub(super) fn run(args: &Compare, out: &mut Out) -> anyhow::Result<u8> {
 fn describe(found: &Comparison) -> Vec<String> {
     let mut lines = Vec::new();
     match found.difference {
-        Some(at) => lines.push(format!("different from offset {} ({:#x}) on", at.offset, at.offset)),
+        Some(at) => {
+            lines.push(format!("different from offset {} ({:#x}) on", at.offset, at.offset));
+            let shown = found.ranges.iter().map(|r| format!("{} to {}", r.start, r.end));
+            lines.push(format!("first sectors that differ: {}", shown.collect::<Vec<_>>().join(", ")));
+        }
         None => lines.push(format!(
             "identical: {} compared, {} of them equal without reading",
             human_size(found.compared_bytes),

@@ -13,6 +13,10 @@ use crate::job::{self, Job, Leftover, Recovery};
 use crate::text::Shown;
 
 pub(super) fn run(args: &Recover, out: &mut Out) -> anyhow::Result<u8> {
+    if args.changing.verify.is_some() {
+        let what = "what is compared was decided when the job began; --verify is for a new one";
+        return Err(Error::new(Kind::Usage, what).into());
+    }
     let here = [PathBuf::from(".")];
     let paths = if args.paths.is_empty() { &here[..] } else { &args.paths };
     let paths = paths.iter().map(|path| forest::absolute(path)).collect::<Result<Vec<_>>>()?;

@@ -26,6 +26,13 @@ pub(super) enum Watch {
     None,
 }
 
+/// What is compared after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Verify {
+    /// The content of every view that is made or kept
+    Full,
+}
+
 /// What a view can be exported as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExportFormat {

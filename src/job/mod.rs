@@ -12,7 +12,8 @@
 //! | `files` | opening, locking and checking the files of a plan |
 //! | `mover` | moving bytes, with cancel and rate limit |
 //! | `gather` | the same, where blocks are shared |
-//! | `packing` | the same, compressed |
+//! | `pipeline` | the same into new images, on all cores |
+//! | `comparing` | whether views read as they must, now that they may have changed |
 //! | `giving` | room going back to the file system meanwhile |
 //! | `run` | a plan under way: from locks to its end, or back |
 //! | `steps`, `names`, `streams` | one executor per step |
@@ -23,6 +24,7 @@
 //! | `footprint` | room on the file system before and after |
 //! | `recover`, `undo` | finishing it, or undoing it |
 
+mod comparing;
 mod files;
 mod footprint;
 mod gather;
@@ -33,7 +35,7 @@ mod marks;
 mod meanwhile;
 mod mover;
 mod names;
-mod packing;
+mod pipeline;
 mod progress;
 mod recover;
 mod run;
@@ -86,6 +88,19 @@ pub struct Report {
     /// What has become free, measured.
     #[serde(flatten)]
     pub freed: Freed,
+    /// What was compared, when that was asked for.
+    pub compared: Option<Compared>,
+}
+
+/// Views that were found to read as they must.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Compared {
+    /// How many.
+    pub views: u64,
+    /// Bytes of all of them.
+    pub compared_bytes: u64,
+    /// Of those, bytes known equal without reading: the same place in the same file, or zeros.
+    pub shared_bytes: u64,
 }
 
 /// A running (or finished) job.

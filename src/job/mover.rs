@@ -152,7 +152,7 @@ impl Pace {
     }
 
     /// Bytes to move at once: a tenth of a second's worth under a limit.
-    fn chunk(&self) -> u64 {
+    pub(super) fn chunk(&self) -> u64 {
         self.limit.map_or(CHUNK, |limit| (limit / 10).clamp(64 << 10, CHUNK))
     }
 

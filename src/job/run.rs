@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::giving::Giving;
-use super::journal::{Done, Journal, Log, Now};
+use super::journal::{Done, Journal, Log, Now, Opening, Remembered};
 use super::mover::Pace;
 use super::task::Task;
 use super::undo::{possible, resumable, rolled_back};
@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::Step;
 use crate::storage::{CopyBuffer, Disk, Partial};
 use crate::text::human_size;
+
+/// What is left when a comparison found a difference and there is no way back.
+const AS_IT_IS: &str = "everything is left as it is now: nothing more is emptied or removed";
 
 /// Runs a plan that was not begun yet.
 pub(super) fn new(
@@ -29,9 +32,11 @@ pub(super) fn new(
     let files = Files::lock(&**disk, here, &options.accepted, progress)?;
     Files::are_as_planned(&**disk, &task.files)?;
     let mut run = Run::new(task, progress, disk.clone(), files, gate, options);
+    run.remember()?;
     if !task.is_one_switch() {
         let (marks, links) = (marks::to_set(task, &run.files)?, marks::links(task, &run.files)?);
-        run.keep(Journal::begin(disk, task.clone(), marks, links)?);
+        let remembered = std::mem::take(&mut run.remembered);
+        run.keep(Journal::begin(disk, Opening::new(task.clone(), marks, links, remembered))?);
     }
     finish(run)
 }
@@ -61,6 +66,10 @@ pub(super) struct Run<'a> {
     pub(super) report: Report,
     /// What is done so far, when the task has a journal.
     pub(super) journal: Option<Journal>,
+    /// What views read at first, when there is no journal that knows it.
+    pub(super) remembered: Vec<Remembered>,
+    /// Whether anything was changed by a job without a journal: then all of it was, at once.
+    pub(super) switched: bool,
     /// Whether the step under way may have been done, in part or in whole, before the job was cut off.
     pub(super) again: bool,
     /// Whether the view that the plan names has begun to change, or a file has two names; then there is
@@ -80,7 +89,7 @@ impl<'a> Run<'a> {
     ) -> Self {
         let (pace, buffer) = (Pace::new(options.rate_limit), CopyBuffer::default());
         let (report, journal, giving) = (Report::default(), None, Giving::default());
-        let (again, committed, made) = (false, false, Vec::new());
+        let (again, committed, switched, made, remembered) = (false, false, false, Vec::new(), Vec::new());
         Self {
             task,
             progress,
@@ -93,6 +102,8 @@ impl<'a> Run<'a> {
             buffer,
             report,
             journal,
+            remembered,
+            switched,
             again,
             committed,
         }
@@ -140,7 +151,7 @@ impl<'a> Run<'a> {
             self.giving.wait(&step.writes())?;
             let moved = self.execute(step, index)?;
             if step.changes() {
-                self.again = false;
+                (self.again, self.switched) = (false, self.journal.is_none() && self.made.is_empty());
                 let log = self.journal.as_ref().map(Journal::log);
                 let done = log.map(|log| self.after(step, index, moved, log)).transpose()?;
                 if let (Some(journal), Some(done)) = (&mut self.journal, done) {
@@ -191,13 +202,36 @@ impl<'a> Run<'a> {
     pub(super) fn give_up(&mut self, error: Error) -> Error {
         // The failure that came first is the one to tell.
         let _ = self.giving.end();
-        let Some(journal) = &self.journal else { return without_journal(error) };
+        let Some(journal) = &self.journal else { return self.without_journal(error) };
         let resumable = resumable(journal.path());
         let back = possible(journal.log()).and_then(|()| self.undo_all());
-        let said = if back.is_ok() { rolled_back().to_owned() } else { resumable };
+        let said = match back {
+            Ok(()) => rolled_back().to_owned(),
+            // Going on would find the same again.
+            Err(_) if error.kind() == Kind::Differs => match self.close() {
+                Ok(()) => AS_IT_IS.to_owned(),
+                Err(_) => resumable,
+            },
+            Err(_) => resumable,
+        };
         match error.kind() {
             Kind::Cancelled => Error::new(Kind::Cancelled, format!("{}; {said}", error.sentence())),
             _ => error.also(&said),
+        }
+    }
+
+    /// A job without a journal has done all of it or nothing.
+    fn without_journal(&self, error: Error) -> Error {
+        let said = match (error.kind(), self.switched) {
+            (Kind::Cancelled, true) => "the change is made, and not compared",
+            (Kind::Cancelled, false) => rolled_back(),
+            (Kind::Differs, true) => AS_IT_IS,
+            (Kind::Differs, false) => "nothing was made or changed",
+            _ => return error,
+        };
+        match error.kind() {
+            Kind::Cancelled => Error::new(Kind::Cancelled, format!("{}; {said}", error.sentence())),
+            _ => error.also(said),
         }
     }
 
@@ -225,13 +259,4 @@ pub(super) fn seen(disk: &dyn Disk, path: &Path) -> Result<Now> {
         Err(e) => return Err(e),
     };
     Ok(Now { path: path.to_path_buf(), stamp })
-}
-
-fn without_journal(error: Error) -> Error {
-    match error.kind() {
-        Kind::Cancelled => {
-            Error::new(Kind::Cancelled, format!("{}; rolled back: every view is as before", error.sentence()))
-        }
-        _ => error,
-    }
 }

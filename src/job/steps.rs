@@ -6,7 +6,7 @@ use super::Phase;
 use super::gather::gathered;
 use super::journal::Journal;
 use super::mover::{Mover, Unwritten};
-use super::packing::Packing;
+use super::pipeline::{Pipeline, suits};
 use super::run::Run;
 use super::task::reference;
 use crate::chain::Opener;
@@ -39,6 +39,7 @@ impl Run<'_> {
             Step::Unlink { file } => self.unlink(file),
             Step::Trash { file } => return self.trash(file).map(Some),
             Step::Verify { image, format } => self.verify(image, *format),
+            Step::Compare { view, was, bytes, .. } => self.compare(view, was, *bytes),
         }?;
         Ok(None)
     }
@@ -73,21 +74,35 @@ impl Run<'_> {
         // A mark says better than the time whether somebody else wrote.
         let journal = self.journal.as_ref().filter(|journal| !journal.log().marks(&copy.into));
         let by_time = journal.is_some();
-        match target.packer().filter(|_| copy.compress) {
-            Some(packer) => Packing { source: &source, progress, pace, packer }.drive(runs, &mut *target),
-            None => {
-                let unwritten = Unwritten::default();
-                let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer, unwritten };
-                match journal.is_none() && !target.in_place() && file.shares_blocks() {
-                    true => gathered(runs, &mut *target, &mut mover),
-                    false => drive(runs, &mut *target, &mut |state, at, host, len| {
-                        journal.map_or(Ok(()), Journal::beat)?;
-                        mover.fill(state, at, host, len)
-                    }),
-                }
+        let beat = || journal.map_or(Ok(()), Journal::beat);
+        let packer = target.packer().filter(|_| copy.compress);
+        let (in_file, shares) = (target.in_place() && copy.mode != CopyMode::New, file.shares_blocks());
+        let looks = copy.sparse || packer.is_some();
+        let done = if looks && suits(&*target) || !shares && !in_file {
+            let pipeline = Pipeline {
+                source: &source,
+                progress,
+                pace,
+                packer,
+                sparse: copy.sparse,
+                bytes: copy.data_bytes,
+            };
+            match copy.mode == CopyMode::New && suits(&*target) {
+                true => pipeline.make(runs, &mut *target),
+                false => pipeline.fill(runs, &mut *target, &beat),
             }
-        }
-        .map_err(|e| match e.kind() {
+        } else {
+            let unwritten = Unwritten::default();
+            let mut mover = Mover { source: &source, file: &*file, progress, pace, buffer, unwritten };
+            match journal.is_none() && shares && !target.in_place() {
+                true => gathered(runs, &mut *target, &mut mover),
+                false => drive(runs, &mut *target, &mut |state, at, host, len| {
+                    beat()?;
+                    mover.fill(state, at, host, len)
+                }),
+            }
+        };
+        done.map_err(|e| match e.kind() {
             Kind::Cancelled if in_place => {
                 let into = Shown::path(&copy.into);
                 Error::new(Kind::Cancelled, format!("stopped; {into} is a mixture until the job is finished"))

@@ -32,11 +32,13 @@ impl Task {
         }
     }
 
-    /// Guest bytes that are moved.
+    /// Guest bytes that are moved, or looked at.
     pub(super) fn data_bytes(&self) -> u64 {
         let bytes = |step: &Step| match step {
             Step::Copy(copy) => copy.data_bytes,
             Step::Stream { bytes, .. } => *bytes,
+            // Of both sides.
+            Step::Compare { bytes, .. } => bytes.saturating_mul(2),
             _ => 0,
         };
         self.steps.iter().map(bytes).sum()

@@ -227,9 +227,12 @@ impl Commit<'_> {
             ranges: self.committed(),
             resize_to: (self.top_size > self.base_size).then_some(self.top_size),
             compress: false,
+            sparse: false,
             data_bytes: 0,
             zero_bytes: 0,
         };
+        let base = ViewSpec { format: Some(self.format), ..ViewSpec::active(&self.base) };
+        draft.reads_as(base, ViewSpec { format: self.top.format, ..step.from.clone() }, self.top_size);
         draft.flow(Flow { from: self.top.path.clone(), into: self.base.clone(), label: "commit data" });
         draft.copy_always(step)
     }

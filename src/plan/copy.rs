@@ -29,6 +29,9 @@ pub struct Copy {
     /// Store units compressed where that makes them smaller.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,
+    /// Leave out what turns out to be zeros: for an image that the plan makes and that has nothing below it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparse: bool,
     /// Guest bytes moved, in whole clusters of the target.
     pub data_bytes: u64,
     /// Guest bytes that become zeros without data being written.
@@ -48,6 +51,7 @@ impl Copy {
             ranges,
             resize_to: None,
             compress: false,
+            sparse: false,
             data_bytes: 0,
             zero_bytes: 0,
         }
@@ -62,7 +66,7 @@ impl Copy {
             Ranges::Delta { by_content, .. } => by_content,
             _ => false,
         };
-        !at_most && !self.compress
+        !at_most && !self.compress && !self.sparse
     }
 
     /// A copy of a view into an image that the plan makes.

@@ -91,6 +91,12 @@ impl Step {
             Self::Unlink { file } => format!("take the name {} away", name(file)),
             Self::Trash { file } => format!("move {} to the trash", name(file)),
             Self::Verify { image, .. } => format!("verify the structure of {}", name(image)),
+            Self::Compare { view, was, .. } if view.path == was.path && view.state == was.state => {
+                format!("compare {} with what it was", view.name())
+            }
+            Self::Compare { view, was, .. } => {
+                format!("compare {} with what {} was", view.name(), was.name())
+            }
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::named;
 use super::rehearse::{self, Meter};
 use super::scene::Scene;
-use super::{Copy, CopyMode, Flow, HazardKind, Plan, Step, is_one_switch, linked_copy};
-use crate::chain::{Gate, Opener};
+use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Step, is_one_switch, linked_copy};
+use super::{kept, named};
+use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
 use crate::image::{self, BackingRef, Format, NewImage, Written};
@@ -40,6 +40,8 @@ pub(super) struct Draft<'a> {
     gone: Vec<NodeId>,
     /// The files, as the steps so far leave them.
     disk: Arc<Rehearsal>,
+    /// Images that have another name afterwards.
+    renamed: Vec<(PathBuf, PathBuf)>,
     /// A file whose second name is known.
     pub(super) two_names: Option<PathBuf>,
 }
@@ -55,6 +57,7 @@ impl<'a> Draft<'a> {
             meter: Meter::new(),
             gone: Vec::new(),
             disk,
+            renamed: Vec::new(),
             two_names: None,
         }
     }
@@ -71,6 +74,18 @@ impl<'a> Draft<'a> {
 
     pub(super) fn view_changed(&mut self, path: &Path) {
         self.plan.views_changed.push(path.to_string_lossy().into_owned());
+    }
+
+    /// Says that `view` must read afterwards as `was`, of `bytes`, does now.
+    pub(super) fn reads_as(&mut self, view: ViewSpec, was: ViewSpec, bytes: u64) {
+        self.plan.kept.push(Kept { view, was, bytes });
+    }
+
+    /// How the active state of the image at `path` is named afterwards.
+    fn now_at(&self, path: &Path) -> ViewSpec {
+        let to = self.renamed.iter().find(|(from, _)| from == path).map_or(path, |(_, to)| to);
+        let node = self.after.find(to).and_then(|id| self.after.get(id));
+        ViewSpec { format: node.and_then(|node| node.format), ..ViewSpec::active(to) }
     }
 
     /// Names all views of an image.
@@ -232,6 +247,7 @@ impl<'a> Draft<'a> {
 
     /// Records the name that an image will have.
     pub(super) fn renamed(&mut self, id: NodeId, to: &Path) {
+        self.renamed.extend(self.before.get(id).map(|node| (node.path.clone(), to.to_path_buf())));
         self.after = self.after.renamed(id, to);
     }
 
@@ -356,6 +372,8 @@ impl<'a> Draft<'a> {
             self.meter.cost.write_bytes -= SWITCH;
         }
         self.flag_the_rest();
+        let others = kept::others(&self.plan, self.before, &self.gone, |path| self.now_at(path));
+        self.plan.kept.extend(others);
         self.gone.sort();
         for id in self.gone.iter().rev() {
             self.after = self.after.removed(*id);

@@ -2,6 +2,7 @@
 //!
 //! Nothing that exists is changed. What is written has no name until all of it is there.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
@@ -53,6 +54,13 @@ impl Since {
     }
 }
 
+/// Whether a file at `out` can share blocks with what `of` is read from: then nothing is read to be left out.
+fn shares_blocks(of: &View, out: &Path) -> bool {
+    let file = of.layers()[0].image.file();
+    let folder = std::fs::metadata(out.parent().unwrap_or(out));
+    file.shares_blocks() && folder.is_ok_and(|folder| folder.dev() == file.id().dev)
+}
+
 /// What `of` is and `older` is not. Content decides where the two are no relation, or when it is wanted.
 pub(super) fn delta(of: &View, older: &View, since: ViewSpec, by_content: bool) -> Ranges {
     Ranges::Delta { since, by_content: by_content || !of.is_related(older) }
@@ -90,7 +98,8 @@ pub fn export(
     }
     let lines = lines(&of, view, out, options);
     let new = options.new.clone().with(of.size(), below)?;
-    let one = One { spec, ranges, out, new, compress: options.compress };
+    let sparse = options.delta.is_none() && !shares_blocks(&of, out);
+    let one = One { spec, ranges, out, new, compress: options.compress, sparse };
     one.add(&mut draft)?;
     if let Some(to) = &options.vm_state {
         vm_state(&mut draft, &opener, view, to)?;
@@ -106,6 +115,7 @@ pub(super) struct One<'a> {
     pub(super) out: &'a Path,
     pub(super) new: NewImage,
     pub(super) compress: bool,
+    pub(super) sparse: bool,
 }
 
 impl One<'_> {
@@ -114,10 +124,12 @@ impl One<'_> {
         if self.compress && format != Format::Qcow2 {
             return Err(Error::new(Kind::Usage, format!("{format} has no compressed clusters; qcow2 has")));
         }
+        let made = ViewSpec { format: Some(format), ..ViewSpec::active(self.out) };
+        draft.reads_as(made, self.spec.clone(), self.new.virtual_size());
         draft.create(self.out, self.new, &self.spec.path)?;
         draft.flow(Flow { from: self.spec.path.clone(), into: self.out.to_path_buf(), label: "export data" });
         let copy = Copy::into_new(self.spec, self.out, format, self.ranges);
-        draft.copy_always(Copy { compress: self.compress, ..copy })?;
+        draft.copy_always(Copy { compress: self.compress, sparse: self.sparse, ..copy })?;
         draft.verify_image(self.out, format);
         Ok(())
     }
@@ -142,8 +154,15 @@ fn vm_state(draft: &mut Draft<'_>, opener: &Opener, view: &ViewSpec, to: &Path) 
 
 /// Adds the machine state `view` as a file.
 pub(super) fn memory(draft: &mut Draft<'_>, view: &View, spec: ViewSpec, out: &Path) -> Result<()> {
-    One { spec, ranges: Ranges::All, out, new: NewImage::Raw { virtual_size: view.size() }, compress: false }
-        .add(draft)
+    One {
+        spec,
+        ranges: Ranges::All,
+        out,
+        new: NewImage::Raw { virtual_size: view.size() },
+        compress: false,
+        sparse: false,
+    }
+    .add(draft)
 }
 
 /// The view, and how to find it again whatever happens to names: by id.

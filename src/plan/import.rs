@@ -7,7 +7,7 @@ use super::export::delta;
 use super::file_names::FileNames;
 use super::linear::{ChainOptions, links};
 use super::{Copy, Flow, Plan, Ranges, SnapshotChange, Step};
-use crate::chain::{Gate, View, ViewSpec};
+use crate::chain::{Gate, StateSpec, View, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Forest;
 use crate::image::{Format, NewImage, State};
@@ -51,8 +51,13 @@ pub fn import(
         draft.flow(Flow { from: spec.path.clone(), into: out.to_path_buf(), label: "import data" });
         let copy = Copy::into_new(spec.clone(), out, Format::Qcow2, ranges);
         draft.copy_always(Copy { resize_to, compress: how.compress, ..copy })?;
-        if !link.is_last(&chain) {
-            let change = SnapshotChange::Create { name: names.bare(&link.stem()) };
+        let made = ViewSpec { format: Some(Format::Qcow2), ..ViewSpec::active(out) };
+        if link.is_last(&chain) {
+            draft.reads_as(made, spec.clone(), size);
+        } else {
+            let name = names.bare(&link.stem());
+            draft.reads_as(ViewSpec { state: StateSpec::Name(name.clone()), ..made }, spec.clone(), size);
+            let change = SnapshotChange::Create { name };
             draft.step_that_only_counts(Step::Snapshot { image: out.to_path_buf(), change })?;
         }
         before = Some((link.view, spec));

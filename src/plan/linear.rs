@@ -71,7 +71,8 @@ pub fn export_chain(
         };
         let (format, new) = (new.format(), new.clone().with(link.view.size(), backing)?);
         let mut entry = entry(&link, &file, &new);
-        One { spec: spec.clone(), ranges, out: &file, new, compress: how.compress }.add(&mut draft)?;
+        One { spec: spec.clone(), ranges, out: &file, new, compress: how.compress, sparse: false }
+            .add(&mut draft)?;
         if let Some((index, snapshot)) = link.snapshot.filter(|(_, s)| s.vm_state_size > 0) {
             let to = out.join(names.take(&stem, "vmstate"));
             let spec = ViewSpec { state: StateSpec::VmState(snapshot.id.clone()), ..spec.clone() };

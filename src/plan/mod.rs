@@ -17,6 +17,7 @@
 //! | `flags` | what every operation warns of, from the files themselves |
 //! | `rules`, `ranges`, `fill` | from a copy's rule to runs, for one state or several |
 //! | `rehearse` | cost |
+//! | `kept` | which views must read as which, and comparing them |
 //! | `unprotected` | who would read what a protection was left out for |
 //! | `commit`, `commit_flags` | merging an overlay into a layer below |
 //! | `rebase` | another backing file: rebase, pull |
@@ -49,6 +50,7 @@ mod fill;
 mod flags;
 mod hazard;
 mod import;
+mod kept;
 mod linear;
 mod model;
 mod named;
@@ -78,6 +80,7 @@ pub use export::{ExportOptions, Since, export};
 pub use fill::StateRuns;
 pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use import::import;
+pub use kept::Kept;
 pub use linear::{ChainOptions, export_chain};
 pub use model::{Cost, FileState, Flow, Plan, Room};
 pub use overlay::overlay;

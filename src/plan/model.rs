@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::switch::made;
-use super::{Hazard, Step};
+use super::{Hazard, Kept, Step};
 use crate::chain::Gate;
 use crate::forest::Forest;
 use crate::storage::Stamp;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub title: String,
     /// The views whose content changes, as the user would write them. Every other view is kept.
     pub views_changed: Vec<String>,
+    /// The views that it makes or keeps, as far as it touches what they read, and what each must read as.
+    pub kept: Vec<Kept>,
     /// What is done, in order.
     pub steps: Vec<Step>,
     /// What it costs.
@@ -72,6 +74,7 @@ impl Plan {
             operation,
             title: String::new(),
             views_changed: Vec::new(),
+            kept: Vec::new(),
             steps: Vec::new(),
             cost: Cost::default(),
             hazards: Vec::new(),

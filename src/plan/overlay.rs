@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan};
-use crate::chain::Gate;
+use crate::chain::{Gate, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, reference};
 use crate::image::{BackingRef, Format, NewImage};
@@ -39,6 +39,9 @@ pub fn overlay(
     let format = format.unwrap_or(looks);
     let below = BackingRef { name: reference(new, image).into(), format: Some(format.name().to_owned()) };
     draft.create(new, NewImage::of(Format::Qcow2, node.virtual_size, Some(below))?, image)?;
+    let made = ViewSpec { format: Some(Format::Qcow2), ..ViewSpec::active(new) };
+    let was = ViewSpec { format: Some(format), ..ViewSpec::active(image) };
+    draft.reads_as(made, was, node.virtual_size);
     let title = format!("overlay {} over {}", Shown::path(new), Shown::new(&node.name()));
     let undo = format!("cowherd delete {}; what it is based on does not change", Shown::path(new));
     let line = format!("qemu-img create -f qcow2 -b {} -F {format} {}", quoted(image), quoted(new));

@@ -36,26 +36,15 @@ fn held_above<'a>(top: &'a View, base: &Path) -> Result<Touches<'a>> {
     let depth = depth_of(top, base)?;
     let base_size = top.layers()[depth].image.virtual_size(State::Active);
     let upper = Chain::from_layers(top.layers()[..depth].to_vec()).view(State::Active);
-    let mut at = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
-        loop {
-            if at >= upper.size() {
-                return None;
-            }
-            let extent = match upper.extents(at, upper.size()).next()? {
-                Ok(extent) => extent,
-                Err(e) => {
-                    at = upper.size();
-                    return Some(Err(e));
-                }
-            };
-            at = extent.end();
+    let size = upper.size();
+    Ok(Box::new(upper.into_extents(0, size).filter_map(move |extent| match extent {
+        Ok(extent) => {
             let held = extent.kind.is_allocated();
             let start = if held { extent.start.0 } else { extent.start.0.max(base_size) };
-            if start < extent.end() {
-                return Some(Ok(Touched { start, end: extent.end(), zero: extent.reads_zero() }));
-            }
+            let (end, zero) = (extent.end(), extent.reads_zero());
+            (start < end).then_some(Ok(Touched { start, end, zero }))
         }
+        Err(e) => Some(Err(e)),
     })))
 }
 
@@ -66,25 +55,9 @@ pub(super) fn beyond_end<'a>(child: &'a View, top: &Path, base: &Path, end: u64)
     let depth = depth_of(child, base)?;
     let lower = Chain::from_layers(child.layers()[depth..].to_vec()).view(State::Active);
     let end = lower.size().min(end);
-    let mut at = from;
-    Ok(Box::new(std::iter::from_fn(move || {
-        loop {
-            if at >= end {
-                return None;
-            }
-            match lower.extents(at, end).next()? {
-                Ok(extent) => {
-                    at = extent.end();
-                    if !extent.reads_zero() {
-                        return Some(Ok(Touched { start: extent.start.0, end: at, zero: false }));
-                    }
-                }
-                Err(e) => {
-                    at = end;
-                    return Some(Err(e));
-                }
-            }
-        }
+    Ok(Box::new(lower.into_extents(from, end).filter_map(|extent| match extent {
+        Ok(extent) if extent.reads_zero() => None,
+        extent => Some(extent.map(|e| Touched { start: e.start.0, end: e.end(), zero: false })),
     })))
 }
 
@@ -114,23 +87,10 @@ pub(super) fn dropped<'a>(view: &'a View, base: Option<&Path>, end: u64) -> Resu
     let longest = base.map_or(0, |_| layers[depth].image.virtual_size(State::Active)).min(end);
     let between = Chain::from_layers(layers[1..depth].to_vec()).view(State::Active);
     let (reach, keeps_zeros) = (between.size().min(end), base.is_some());
-    let mut at = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
-        while at < reach {
-            let extent = match between.extents(at, reach).next()? {
-                Ok(extent) => extent,
-                Err(e) => {
-                    at = u64::MAX;
-                    return Some(Err(e));
-                }
-            };
-            at = extent.end();
-            let zero = extent.reads_zero();
-            if extent.kind.is_allocated() && (keeps_zeros || !zero) {
-                return Some(Ok(Touched { start: extent.start.0, end: at, zero: false }));
-            }
-        }
-        let start = std::mem::replace(&mut at, u64::MAX);
-        (start < longest).then_some(Ok(Touched { start, end: longest, zero: false }))
-    })))
+    let held = between.into_extents(0, reach).filter_map(move |extent| match extent {
+        Ok(extent) if !extent.kind.is_allocated() || extent.reads_zero() && !keeps_zeros => None,
+        extent => Some(extent.map(|e| Touched { start: e.start.0, end: e.end(), zero: false })),
+    });
+    let behind = (reach < longest).then_some(Ok(Touched { start: reach, end: longest, zero: false }));
+    Ok(Box::new(held.chain(behind)))
 }

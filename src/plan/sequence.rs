@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::draft::SWITCH;
 use super::rehearse::Meter;
 use super::{
-    CopyMode, Cost, Hazard, HazardKind, Plan, Scene, Step, is_one_switch, linked_copy, named, targets,
+    CopyMode, Cost, Hazard, HazardKind, Plan, Scene, Step, is_one_switch, kept, linked_copy, named, targets,
 };
-use crate::chain::Gate;
+use crate::chain::{Gate, ViewSpec};
 use crate::error::Result;
 use crate::forest::Forest;
 use crate::image::Format;
@@ -128,6 +128,8 @@ impl<'a> Sequence<'a> {
 
     /// The plan.
     pub(super) fn finish(mut self, title: String, undo: String) -> Plan {
+        // Nothing goes away before all others read without it.
+        self.plan.steps.sort_by_key(|step| matches!(step, Step::Trash { .. }));
         self.verify();
         if !is_one_switch(&self.plan.steps, &self.plan.files) {
             self.meter.cost.write_bytes += Meter::marks(&self.plan.steps);
@@ -141,6 +143,14 @@ impl<'a> Sequence<'a> {
             self.hazard(Hazard::new(HazardKind::NoSpace, what));
         }
         let (cost, rooms) = (self.meter.cost, self.meter.rooms());
+        let gone: Vec<_> = (self.start.ids())
+            .filter(|id| self.start.get(*id).is_some_and(|node| self.forest.find(&node.path).is_none()))
+            .collect();
+        let named = |path: &Path| {
+            let node = self.forest.find(path).and_then(|id| self.forest.get(id));
+            ViewSpec { format: node.and_then(|node| node.format), ..ViewSpec::active(path) }
+        };
+        self.plan.kept = kept::others(&self.plan, self.start, &gone, named);
         let mut plan = Plan { title, undo, cost, rooms, after: self.forest, ..self.plan };
         plan.hazards.extend(named::hazards(&plan, &plan.after));
         plan.hazards.sort_by_key(|hazard| std::cmp::Reverse(hazard.severity));

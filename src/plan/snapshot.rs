@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Scene, SnapshotChange, Step};
-use crate::chain::{Chain, Gate, StateSpec};
+use crate::chain::{Chain, Gate, StateSpec, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Node;
 use crate::image::{Format, State};
@@ -114,9 +114,13 @@ impl<'a> Opened<'a> {
         let (image, file) = (&*node.path, Shown::new(&node.name()).into_string());
         draft.file(image, true)?;
         draft.sound(image, Format::Qcow2);
+        let known = ViewSpec { format: node.format, ..ViewSpec::active(image) };
         let mut undo = "delete the snapshot".to_owned();
         match &change {
-            SnapshotChange::Create { .. } => {}
+            SnapshotChange::Create { name } => {
+                let taken = ViewSpec { state: StateSpec::Name(name.clone()), ..known.clone() };
+                draft.reads_as(taken, known, node.virtual_size);
+            }
             SnapshotChange::Rename { .. } => undo = "rename it back".to_owned(),
             SnapshotChange::Delete { indexes } => {
                 undo = "cannot be undone: what only the snapshot held is gone".to_owned();
@@ -130,6 +134,10 @@ impl<'a> Opened<'a> {
             SnapshotChange::Apply { index } => {
                 undo = "cannot be undone: take a snapshot of the active state first".to_owned();
                 let size = node.snapshots.get(*index).map_or(node.virtual_size, |s| s.virtual_size);
+                if let Some(snapshot) = node.snapshots.get(*index) {
+                    let state = StateSpec::Id(snapshot.id.clone());
+                    draft.reads_as(known.clone(), ViewSpec { state, ..known }, size);
+                }
                 draft
                     .hazard(HazardKind::NoUndo, format!("what {file} holds now and no snapshot has is lost"));
                 draft.view_changed(image);

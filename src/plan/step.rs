@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Copy, CopyMode};
-use crate::chain::ViewSpec;
+use crate::chain::{Basis, ViewSpec};
 use crate::error::Result;
 use crate::image::qcow2::Writer;
 use crate::image::{Format, NewImage, Repair, Snapshot, Target};
@@ -146,6 +146,17 @@ pub enum Step {
         /// Its format.
         format: Format,
     },
+    /// Makes sure that a view reads as one did before the first step.
+    Compare {
+        /// The view, as it is named by then.
+        view: ViewSpec,
+        /// The one that it must read as, as it was named then.
+        was: ViewSpec,
+        /// Bytes of that.
+        bytes: u64,
+        /// What is compared, when the old view is not there any more.
+        basis: Basis,
+    },
 }
 
 impl Step {
@@ -165,13 +176,14 @@ impl Step {
             | Self::Link { .. }
             | Self::Unlink { .. }
             | Self::Write { .. }
-            | Self::Stream { .. } => None,
+            | Self::Stream { .. }
+            | Self::Compare { .. } => None,
         }
     }
 
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::Verify { .. })
+        !matches!(self, Self::Verify { .. } | Self::Compare { .. })
     }
 
     /// Whether a view reads differently afterwards that the plan names for it.
@@ -206,6 +218,7 @@ impl Step {
                 paths.extend(copy.ranges.paths());
             }
             Self::Verify { image, .. } => paths.push(image),
+            Self::Compare { view, was, .. } => paths.extend([&*view.path, &was.path]),
             Self::Stream { of, since, .. } => {
                 paths.extend(std::iter::once(of).chain(since).map(|view| &*view.path));
             }
@@ -224,7 +237,7 @@ impl Step {
             | Self::Stream { file, .. } => {
                 vec![file]
             }
-            Self::Verify { .. } => Vec::new(),
+            Self::Verify { .. } | Self::Compare { .. } => Vec::new(),
             _ => self.image().into_iter().collect(),
         }
     }

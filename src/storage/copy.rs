@@ -19,16 +19,45 @@ const DIRECT_CHUNK: usize = 1 << 20;
 /// What direct writes need of their buffer.
 const ALIGNMENT: usize = 4096;
 
-/// A reusable buffer for [`copy_range`], aligned for direct writes. Empty until first needed.
-#[derive(Debug, Default)]
-pub struct CopyBuffer(Vec<u8>);
+/// A reusable buffer, aligned for direct writes. Takes no memory until first needed.
+#[derive(Debug)]
+pub struct CopyBuffer {
+    memory: Vec<u8>,
+    len: usize,
+}
+
+impl Default for CopyBuffer {
+    fn default() -> Self {
+        Self::of(DIRECT_CHUNK)
+    }
+}
 
 impl CopyBuffer {
-    fn aligned(&mut self) -> &mut [u8] {
-        self.0.resize(DIRECT_CHUNK + ALIGNMENT, 0);
-        let skip = self.0.as_ptr().addr().wrapping_neg() % ALIGNMENT;
-        &mut self.0[skip..skip + DIRECT_CHUNK]
+    /// One of `len` bytes.
+    pub fn of(len: usize) -> Self {
+        Self { memory: Vec::new(), len }
     }
+
+    /// Its bytes, whatever they are.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.memory.resize(self.len + ALIGNMENT, 0);
+        let skip = self.memory.as_ptr().addr().wrapping_neg() % ALIGNMENT;
+        &mut self.memory[skip..skip + self.len]
+    }
+}
+
+/// Writes many bytes that nobody is about to read: past the page cache as far as they are aligned for it.
+pub fn write_bulk(file: &dyn File, offset: u64, bytes: &[u8]) -> Result<()> {
+    let (bulk, rest) = bytes.split_at(bytes.len() / ALIGNMENT * ALIGNMENT);
+    let done = if !bulk.is_empty() && file.write_direct(offset, bulk)? { bulk.len() } else { 0 };
+    let rest = if done > 0 { rest } else { bytes };
+    for (i, chunk) in rest.chunks(CHUNK).enumerate() {
+        file.write_at(offset + (done + i * CHUNK) as u64, chunk)?;
+    }
+    if done == 0 {
+        file.start_writeback(offset, bytes.len() as u64);
+    }
+    Ok(())
 }
 
 /// Copies the start of a large range past the page cache: new pages for data that nobody is about
@@ -41,10 +70,10 @@ fn copy_direct(
     len: u64,
     buffer: &mut CopyBuffer,
 ) -> Result<u64> {
-    let buf = buffer.aligned();
+    let buf = buffer.bytes();
     let mut done = 0;
     while len - done >= ALIGNMENT as u64 {
-        let n = (len - done).min(DIRECT_CHUNK as u64) as usize / ALIGNMENT * ALIGNMENT;
+        let n = (len - done).min(buf.len() as u64) as usize / ALIGNMENT * ALIGNMENT;
         read_exact_or_zero(src, from + done, &mut buf[..n])?;
         if !dst.write_direct(to + done, &buf[..n])? {
             break;

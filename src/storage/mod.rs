@@ -31,7 +31,9 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 pub use access::{adopt, owner_only};
-pub use copy::{CopyBuffer, copy_data, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero};
+pub use copy::{
+    CopyBuffer, copy_data, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero, write_bulk,
+};
 pub use disk::{Disk, HostDisk};
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cowherd::chain::{Gate, StateSpec, ViewSpec};
+use cowherd::chain::{Basis, Gate, StateSpec, ViewSpec};
 use cowherd::error::Result;
 use cowherd::forest::{Forest, ScanOptions, scan};
 use cowherd::image::{Format, NewImage};
@@ -46,6 +46,8 @@ pub(crate) const ALL: &[Act] = &[
     act("commit_middle", |dir| commit(dir, "l2", None)),
     act("commit_beside", |dir| commit(dir, "l1", None)),
     act("commit_over_layers", |dir| commit(dir, "l3", Some("base"))),
+    act("commit_compared", |dir| Ok(commit(dir, "l3", Some("l1"))?.compared(Basis::Content))),
+    act("pull_compared", |dir| Ok(rebase(dir, pull, "l3", Some("base"), false)?.compared(Basis::Content))),
     act("pull", |dir| rebase(dir, pull, "l3", Some("base"), false)),
     act("pull_alone", |dir| rebase(dir, pull, "l3", None, false)),
     act("pull_middle", |dir| rebase(dir, pull, "l2", Some("base"), false)),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use acts::{Act, content};
 use common::{Herd, Random, assert_clean, fingerprints, herd, scanned};
+use cowherd::chain::Basis;
 use cowherd::forest::{Forest, Node};
 use cowherd::job::{Job, Options};
 use cowherd::plan::{HazardKind, Plan};
@@ -90,10 +91,15 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     // The record keeps no times.
     plan.files.iter_mut().for_each(|file| file.stamp = file.stamp.without_times());
     let (trace, room) = (Trace::default(), Room::of(dir));
+    let kept = plan.kept.len() as u64;
+    // The job has a look itself, every third time.
+    let compares = before.len().is_multiple_of(3) && kept > 0;
+    let plan = if compares { plan.compared(Basis::Content) } else { plan };
     // Every other time as on a file system that shares blocks, where data takes another way. The plan does not
     // know of that here, so it is held to a bound alone.
     let shares = before.len().is_multiple_of(2);
     let report = run(plan, &trace, shares).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(report.compared.map(|c| c.views), compares.then_some(kept), "{what}: {steps:#?}");
 
     let now = fingerprints(dir);
     for (view, old) in &before {

@@ -9,7 +9,9 @@ use cowherd::chain::ViewSpec;
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::Format;
 use cowherd::job::{Phase, Snapshot};
-use cowherd::plan::{Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Plan, Ranges, States, Step};
+use cowherd::plan::{
+    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Plan, Ranges, Standing, States, Step,
+};
 use cowherd::storage::{Holder, LockState, Stamp};
 
 pub const FOLDER: &str = "/var/lib/libvirt/images";
@@ -133,6 +135,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
             ranges: Ranges::Committed { top: top.clone(), base: base.clone(), unit: 1 },
             resize_to: None,
             compress: false,
+            sparse: false,
             data_bytes,
             zero_bytes: 0,
         })
@@ -155,6 +158,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
         rooms: Vec::new(),
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
+        kept: Vec::new(),
         views_changed: vec!["Snap-1.qcow2".into()],
         steps,
         cost: Cost {
@@ -233,4 +237,34 @@ pub fn half_way(done: u64, millis: u64) -> Snapshot {
         total: 430 * MIB,
         elapsed: Duration::from_millis(millis),
     }
+}
+
+/// Two neighbours merged into one of them.
+pub fn cleanup_plan(before: &Forest, views: usize) -> Plan {
+    let ways = "Snap-1.qcow2, Snap-2.qcow2: merging down into Snap-1.qcow2 writes 392 MiB; pulling what is read up \
+                would write 1.1 GiB";
+    let commit = commit_plan(before, false);
+    Plan {
+        operation: "cleanup",
+        title: format!("clean up: {views} views, 1 file to the trash"),
+        hazards: vec![Hazard::new(HazardKind::OtherWay, ways)],
+        ..commit
+    }
+}
+
+/// How the images stand.
+pub fn judged(forest: &Forest) -> Vec<Judged> {
+    let one = |node: &Node| {
+        let child = node.children.first().and_then(|id| forest.get(*id));
+        let (standing, why) = match (child, node.problems.first(), &node.in_use) {
+            (_, _, Some(_)) => (Standing::InUse, "qemu-system-x86 has it open".to_owned()),
+            (_, Some(problem), _) => (Standing::Orphaned, problem.message.clone()),
+            (Some(child), ..) => (Standing::Needed, format!("{} is based on it", child.name())),
+            (None, ..) => {
+                (Standing::Unclaimed, "nothing is based on it, and no domain here names it".to_owned())
+            }
+        };
+        Judged { path: node.path.clone(), standing, why, disk_size: node.disk_size, candidates: Vec::new() }
+    };
+    forest.nodes.iter().map(one).collect()
 }

@@ -7,13 +7,21 @@
 mod content;
 mod walk;
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use content::{Content, Finds, Found};
 use walk::Walk;
 
-use super::View;
-use crate::error::Result;
+use super::{Content as Looking, Differs, View};
+use crate::error::{Error, Kind, Result};
+
+/// Ranges that are told of two views that differ, at most.
+const RANGES: usize = 8;
+/// Guest bytes from the first difference on in which more of them are looked for.
+const REACH: u64 = 64 << 20;
+/// Ranges are told in pieces of this size.
+const SECTOR: u64 = 512;
 
 /// A disk wants several requests at once, also from a machine with one core.
 const MIN_THREADS: usize = 4;
@@ -23,6 +31,9 @@ const MIN_THREADS: usize = 4;
 pub struct Comparison {
     /// Where they first differ; `None` when they are the same.
     pub difference: Option<Difference>,
+    /// The first ranges that differ, in whole sectors and guest order: not all of them, but enough to see whether
+    /// it is one sector or everything.
+    pub ranges: Vec<Range<u64>>,
     /// Bytes looked at until then.
     pub compared_bytes: u64,
     /// Of those, bytes known equal without reading (the same place in the same file, or zeros).
@@ -38,9 +49,8 @@ pub struct Difference {
     pub offset: u64,
 }
 
-/// Compares content as a guest sees it, until the first difference. `progress` is called with the
-/// bytes done and may stop the comparison by returning `false`
-/// ([`Kind::Cancelled`](crate::error::Kind::Cancelled)).
+/// Compares content as a guest sees it, on all cores, until the first difference and a little beyond. `progress`
+/// is called with the bytes done and may stop the comparison by returning `false` ([`Kind::Cancelled`]).
 pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool + Send) -> Result<Comparison> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).max(MIN_THREADS);
     let finds = Finds::default();
@@ -61,6 +71,7 @@ pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool + Send)
     match finds.first() {
         Some(Found { at, what: Ok(()), shared_bytes }) => Ok(Comparison {
             difference: Some(Difference { offset: at }),
+            ranges: ranges(a, b, at, progress)?,
             compared_bytes: at,
             shared_bytes,
             sizes,
@@ -68,9 +79,37 @@ pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool + Send)
         Some(Found { what: Err(e), .. }) => Err(e),
         None => {
             let compared_bytes = sizes.0.max(sizes.1);
-            Ok(Comparison { difference: None, compared_bytes, shared_bytes: walked?, sizes })
+            Ok(Comparison {
+                difference: None,
+                ranges: Vec::new(),
+                compared_bytes,
+                shared_bytes: walked?,
+                sizes,
+            })
         }
     }
+}
+
+/// What differs from `at` on.
+fn ranges(a: &View, b: &View, at: u64, mut progress: impl FnMut(u64) -> bool) -> Result<Vec<Range<u64>>> {
+    let end = a.size().max(b.size()).min(at.saturating_add(REACH));
+    let differs = Differs::new(Some(a), Some(b), end, SECTOR, Looking::Compared).from(at);
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for range in differs {
+        let range = range?;
+        if !progress(range.start) {
+            return Err(Error::new(Kind::Cancelled, "comparison stopped"));
+        }
+        let joins = ranges.last().is_some_and(|last| last.end == range.start);
+        if !joins && ranges.len() == RANGES {
+            break;
+        }
+        match ranges.last_mut().filter(|_| joins) {
+            Some(last) => last.end = range.end,
+            None => ranges.push(range.start..range.end),
+        }
+    }
+    Ok(ranges)
 }
 
 #[cfg(test)]
@@ -123,6 +162,18 @@ mod tests {
         Box::new(writer).finish().unwrap();
         let image = open(file, Some(Format::Qcow2)).unwrap();
         Chain::from_layers(vec![Layer::new(PathBuf::from("q"), image)]).view(State::Active)
+    }
+
+    #[test]
+    fn the_first_ranges_that_differ_are_told() {
+        let old = vec![7; 1 << 20];
+        let mut new = old.clone();
+        (new[700], new[1300], new[5000]) = (8, 8, 8);
+        let told = compare(&raw(old.clone()), &raw(new.clone()), |_| true).unwrap();
+        assert_eq!(told.ranges, [512..1536, 4608..5120]);
+        new[10_000..].iter_mut().step_by(10_000).for_each(|b| *b = 8);
+        assert_eq!(compare(&raw(old.clone()), &raw(new), |_| true).unwrap().ranges.len(), RANGES);
+        assert_eq!(compare(&raw(old.clone()), &raw(old), |_| true).unwrap().ranges, []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Compressed clusters ("Compressed clusters"): raw deflate or zstd, never longer than a cluster.
 
+use std::cell::RefCell;
+
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::header::Header;
@@ -12,18 +14,44 @@ const MAX_WINDOW_BITS: u32 = 23;
 const WINDOW_BITS: u8 = 12;
 const ZSTD_LEVEL: i32 = 3;
 
-/// The cluster compressed, when that makes it smaller.
+/// Level of the look that tells whether deflating is worth its time: the lowest that still sees uneven bytes.
+const PROBE_LEVEL: i32 = 1;
+/// Smaller clusters are deflated at once.
+const PROBE_FROM: usize = 16 << 10;
+/// What that look must save, as a part of the cluster.
+const PROBE_SAVES: usize = 64;
+
+/// A codec keeps its memory from one cluster to the next.
+struct Codecs {
+    zstd: zstd_safe::CCtx<'static>,
+    deflate: Compress,
+}
+
+thread_local! {
+    static CODECS: RefCell<Codecs> = RefCell::new(Codecs {
+        zstd: zstd_safe::CCtx::create(),
+        deflate: Compress::new_with_window_bits(Compression::new(6), false, WINDOW_BITS),
+    });
+}
+
+/// The cluster compressed, when that makes it smaller. Deflate is slowest on what it cannot make smaller, so that
+/// a quicker codec has a look first.
 pub(super) fn compress(header: &Header, cluster: &[u8]) -> Option<Vec<u8>> {
     let mut out = vec![0; cluster.len().checked_sub(1)?];
-    let len = if header.zstd {
-        zstd_safe::compress(&mut out[..], cluster, ZSTD_LEVEL).ok()?
-    } else {
-        let mut stream = Compress::new_with_window_bits(Compression::new(6), false, WINDOW_BITS);
-        match stream.compress(cluster, &mut out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => usize::try_from(stream.total_out()).ok()?,
-            _ => return None,
+    let len = CODECS.with_borrow_mut(|codecs| match header.zstd {
+        true => codecs.zstd.compress(&mut out[..], cluster, ZSTD_LEVEL).ok(),
+        false => {
+            let worth = cluster.len() - cluster.len() / PROBE_SAVES;
+            if cluster.len() >= PROBE_FROM {
+                codecs.zstd.compress(&mut out[..worth], cluster, PROBE_LEVEL).ok()?;
+            }
+            codecs.deflate.reset();
+            match codecs.deflate.compress(cluster, &mut out, FlushCompress::Finish) {
+                Ok(Status::StreamEnd) => usize::try_from(codecs.deflate.total_out()).ok(),
+                _ => None,
+            }
         }
-    };
+    })?;
     out.truncate(len);
     Some(out)
 }

@@ -17,7 +17,7 @@ const LEFT: u64 = 1 << 20;
 /// So does room of data that other data took the place of, as a part of the file. Thousands of holes of a
 /// cluster each took longer than the commit that left them; what is written next goes there first, whoever
 /// writes it.
-const LEFT_OF: u64 = 8;
+const LEFT_OF: u64 = 4;
 
 impl Writer {
     pub(super) fn write_l1(&mut self) -> Result<()> {

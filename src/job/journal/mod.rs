@@ -16,10 +16,9 @@ use std::sync::Arc;
 
 pub(super) use log::Log;
 pub(super) use place::{is_device, of_devices};
-pub(super) use record::{Done, Mark, Now, Opening, Was, is_name};
+pub(super) use record::{Done, Mark, Now, Opening, Remembered, Was, is_name};
 
 use self::record::{Pointer, Record, records};
-use super::task::Task;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Access, Disk, File, Lock, RealFile, read_exact_or_zero, unlink};
 
@@ -38,13 +37,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins one for `task`, whose `marks` and `links` are given: durable on return.
-    pub(super) fn begin(disk: &Arc<dyn Disk>, task: Task, marks: Vec<Mark>, links: Vec<Was>) -> Result<Self> {
-        let places = place::places(&task)?;
-        let mut names = places.iter().map(|folder| folder.join(place::name(&task)));
+    /// Begins one: durable on return. It finds the places of the others that lead to it.
+    pub(super) fn begin(disk: &Arc<dyn Disk>, mut opening: Opening) -> Result<Self> {
+        let (places, name) = (place::places(&opening.task)?, place::name(&opening.task));
+        let mut names = places.iter().map(|folder| folder.join(&name));
         let path = names.next().ok_or_else(|| Error::new(Kind::Internal, "a job without files"))?;
-        let pointers: Vec<_> = names.map(Pointer).collect();
-        let opening = Opening::new(task, marks, links, pointers);
+        opening.pointers = names.map(Pointer).collect();
         let file = disk.create(&path, true)?;
         let lock = Lock::acquire_if_any(file.clone(), Access::Write)?;
         let log = Log::new(opening.clone());

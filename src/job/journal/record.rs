@@ -7,6 +7,7 @@ use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
 use super::super::task::Task;
+use crate::chain::{Fingerprint, ViewSpec};
 use crate::error::{Error, Result};
 use crate::image::{BackingRef, Format};
 use crate::storage::Stamp;
@@ -46,11 +47,19 @@ pub(in crate::job) struct Opening {
     pub(in crate::job) links: Vec<Was>,
     /// Journals elsewhere that lead here.
     pub(in crate::job) pointers: Vec<Pointer>,
+    /// What views read that must read the same afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::job) remembered: Vec<Remembered>,
 }
 
 impl Opening {
-    pub(super) fn new(task: Task, marks: Vec<Mark>, links: Vec<Was>, pointers: Vec<Pointer>) -> Self {
-        Self { version: VERSION, task, marks, links, pointers }
+    pub(in crate::job) fn new(
+        task: Task,
+        marks: Vec<Mark>,
+        links: Vec<Was>,
+        remembered: Vec<Remembered>,
+    ) -> Self {
+        Self { version: VERSION, task, marks, links, pointers: Vec::new(), remembered }
     }
 }
 
@@ -69,6 +78,13 @@ pub(in crate::job) struct Was {
     #[serde(with = "wire::path")]
     pub(in crate::job) path: PathBuf,
     pub(in crate::job) backing: Option<BackingRef>,
+}
+
+/// What a view read before the first step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::job) struct Remembered {
+    pub(in crate::job) view: ViewSpec,
+    pub(in crate::job) fingerprint: Fingerprint,
 }
 
 /// A file after a step; no stamp when it is gone.

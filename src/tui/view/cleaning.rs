@@ -50,7 +50,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
 
 fn wishes_line(cleaning: &Cleaning) -> Line<'static> {
     let keep = cleaning.keep_last.map_or_else(|| "off".to_owned(), |n| format!("the last {n} of each line"));
-    let age = cleaning.older_than.map_or_else(|| "off".to_owned(), |days| format!("{days} days"));
+    let age =
+        cleaning.older_than.map_or_else(|| "off".to_owned(), |days| text_fit::count(days as usize, "day"));
     Line::from(vec![
         Span::styled("keep ", Theme::DIM),
         Span::raw(keep),
