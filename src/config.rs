@@ -7,6 +7,10 @@
 //! [keys]                       # by the name of the action; `cowherd help keys` lists them
 //! commit = "C"
 //! quit = ["q", "ctrl-q"]
+//!
+//! [theme]                      # by the name of the role: colours by their ANSI names, bold, dim, ...
+//! danger = "bold bright-red"
+//! snapshot = "cyan"
 //! ```
 //!
 //! Whatever is not known is an error: a misspelt wish must not be passed over.
@@ -37,6 +41,8 @@ pub struct Config {
     /// Other keys.
     #[serde(deserialize_with = "keys")]
     pub keys: Keys,
+    /// Other looks, by the name of the role.
+    pub theme: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -107,11 +113,13 @@ mod tests {
 
     #[test]
     fn keys_are_one_or_several() {
-        let config =
-            Config::parse("allow = [\"/srv\"]\n[keys]\ncommit = \"C\"\nquit = [\"q\", \"ctrl-q\"]\n");
+        let config = Config::parse(
+            "allow = [\"/srv\"]\n[keys]\ncommit = \"C\"\nquit = [\"q\", \"ctrl-q\"]\n[theme]\nok = \"blue\"\n",
+        );
         let config = config.unwrap();
         assert_eq!(config.allow, [PathBuf::from("/srv")]);
         assert_eq!(config.keys["commit"], ["C"]);
+        assert_eq!(config.theme["ok"], "blue");
         assert_eq!(config.keys["quit"], ["q", "ctrl-q"]);
     }
 

@@ -25,8 +25,8 @@ const FLOORS: [&[&str]; 7] = [
 const GROUND: [(&str, &[&str]); 4] =
     [("error", &["text"]), ("text", &[]), ("units", &[]), ("config", &["error", "text"])];
 
-/// All that the command line may know of the TUI: whether it can start, how, how it ended, and its keys.
-const START_OF_TUI: [&str; 6] = ["usable", "Options", "run", "Stopped", "Keymap", "actions"];
+/// All that the command line may know of the TUI: whether it can start, how, how it ended, its keys and its looks.
+const START_OF_TUI: [&str; 7] = ["usable", "Options", "run", "Stopped", "Keymap", "actions", "Colours"];
 
 /// Names of `std::fs` that reach the bytes of a file.
 const BYTES: [&str; 8] = ["read", "write", "copy", "read_to_string", "File", "OpenOptions", "hard_link", "*"];

@@ -42,9 +42,10 @@ mod gate;
 mod open;
 mod runs;
 mod spec;
+mod strips;
 mod view;
 
-pub use compare::{Comparison, Difference, compare};
+pub use compare::{Comparison, Difference, STRIP, Verification, Verifying, compare, verify};
 pub use cursor::{Cursor, Extents};
 pub use differs::{Content, Differs};
 pub use fingerprint::{Basis, Fingerprint};
@@ -52,4 +53,5 @@ pub use gate::Gate;
 pub use open::{Chain, Layer, MAX_DEPTH, Opener, reading_needs_locks};
 pub use runs::{CopyRun, Touched, WholeUnits, whole_units};
 pub use spec::{StateSpec, ViewSpec};
+pub use strips::{Held, Strip, Strips, reads, strips};
 pub use view::{View, ViewExtent, known_equal};

@@ -75,7 +75,7 @@ fn compared(plan: Plan) -> Result<Plan> {
 fn show(plan: &Plan, args: &Changing, out: &mut Out) -> anyhow::Result<()> {
     match args.json {
         true => out.json(&plan_json::of(plan))?,
-        false => out.lines(plan_text::lines(plan, out.ascii, out.color))?,
+        false => out.lines(plan_text::lines(plan, out.ascii, out.color, out.columns()))?,
     }
     Ok(())
 }

@@ -7,6 +7,13 @@ use crate::forest;
 
 pub(super) fn run(args: &Figure, out: &mut Out) -> anyhow::Result<u8> {
     let forest = opening::forest(&args.paths, &args.allow, false, out)?;
-    out.lines(forest::figure(&forest, out.ascii))?;
+    let figure = forest::layout(&forest, out.ascii);
+    // A terminal would wrap long lines into nonsense; a pipe gets all of it.
+    out.lines(match out.columns() {
+        Some(columns) if figure.width() > columns => {
+            forest::layout_around(&forest, &[], out.ascii).cut(columns, out.ascii)
+        }
+        _ => figure.lines,
+    })?;
     Ok(exit::DONE)
 }

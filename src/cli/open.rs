@@ -37,7 +37,9 @@ pub(super) fn interface(
     let paths = if paths.is_empty() { &here[..] } else { paths };
     let gate = opening::gate(paths, allow);
     let keymap = Arc::new(tui::Keymap::new(&config.keys)?);
-    let options = tui::Options { read_only, ascii: out.ascii, color: out.color, gate, banner, keymap };
+    let colours = tui::Colours::new(&config.theme)?;
+    let options =
+        tui::Options { read_only, ascii: out.ascii, color: out.color, colours, gate, banner, keymap };
     tui::run(paths.to_vec(), options)?;
     Ok(exit::DONE)
 }

@@ -52,6 +52,12 @@ impl Out {
         }
     }
 
+    /// Columns of the terminal that this is read on, if it is one.
+    pub(super) fn columns(&self) -> Option<usize> {
+        let columns = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten()?.0;
+        (columns > 0).then_some(columns.into())
+    }
+
     /// From here on what is done goes where progress goes as `watch` says.
     pub(super) fn notes_beside(&mut self, watch: Watch) {
         if self.notes == Notes::Lines && watch == Watch::Json {

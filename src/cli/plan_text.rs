@@ -1,11 +1,10 @@
 //! A plan for people: what will happen, what it costs, what is dangerous, how to undo it.
 
-use crate::forest;
 use crate::plan::{Consent, Cost, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
-/// The plan as lines; everything untrusted is escaped.
-pub(super) fn lines(plan: &Plan, ascii: bool, color: bool) -> Vec<String> {
+/// The plan as lines; everything untrusted is escaped. The figure is cut at `columns`.
+pub(super) fn lines(plan: &Plan, ascii: bool, color: bool, columns: Option<usize>) -> Vec<String> {
     let mut lines = vec![paint(&shown(&plan.title), "1", color), String::new()];
     let mut section = |name: &str, body: Vec<String>| {
         for (i, line) in body.into_iter().enumerate() {
@@ -22,13 +21,10 @@ pub(super) fn lines(plan: &Plan, ascii: bool, color: bool) -> Vec<String> {
     section("hazards", hazards(plan, color));
     section("undo", vec![shown(&plan.undo)]);
     section("qemu-img", plan.qemu_img.iter().map(|line| shown(line)).collect());
-    for (name, forest) in [("before", &plan.before), ("after", &plan.after)] {
-        let figure = forest::figure(&plan.concerned(forest), ascii);
-        if !figure.is_empty() {
-            lines.push(String::new());
-            lines.push(format!("{name}:"));
-            lines.extend(figure);
-        }
+    let figure = plan.figure(ascii);
+    if !figure.boxes.is_empty() {
+        lines.push(String::new());
+        lines.extend(figure.cut(columns.unwrap_or(usize::MAX), ascii));
     }
     lines.push(String::new());
     lines

@@ -58,6 +58,17 @@ impl Glyphs {
     }
 }
 
+impl Glyphs {
+    /// A line that is already safe to print, without what is behind `columns`.
+    pub(super) fn cut(self, line: String, columns: usize) -> String {
+        if width(&line) <= columns {
+            return line;
+        }
+        let kept: String = take(line.chars(), columns.saturating_sub(width(self.ellipsis)));
+        format!("{kept}{}", self.ellipsis)
+    }
+}
+
 /// As many characters as fit `max` columns.
 fn take(chars: impl Iterator<Item = char>, max: usize) -> String {
     let mut used = 0;

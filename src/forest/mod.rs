@@ -2,7 +2,7 @@
 //!
 //! [`scan()`] looks through folders in parallel, reads each image's header (and nothing it points
 //! at, beyond what the gate allows), and ties the images together by their backing references.
-//! [`Domains`] knows which libvirt domains name them. [`layout`] draws the result as boxes and arrows, [`text()`] as an indented list, [`to_json`] as
+//! [`Domains`] knows which libvirt domains name them. [`layout`] draws the result as boxes and arrows, [`change`] what an operation makes of it, [`text()`] as an indented list, [`to_json`] as
 //! the whole model. Nothing here writes.
 
 mod domain_use;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub use domain_use::{DomainRole, DomainUse};
 pub use domains::{DOMAIN_FOLDERS, Domains, domain_folders};
 pub use edit::reference;
-pub use figure::{Figure, FigureBox, figure, layout};
+pub use figure::{DataFlow, Figure, FigureBox, FigureLabel, change, figure, layout, layout_around};
 pub use json::to_json;
 pub use model::{Backing, DataRef, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 pub use scan::scan;

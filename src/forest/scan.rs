@@ -1,7 +1,5 @@
 //! Looking through folders, in parallel: each file is opened, asked and closed by one worker.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +10,7 @@ use super::domains::Domains;
 use super::probe::{Found, Look, Why};
 use super::{Forest, ScanOptions, absolute, edges};
 use crate::error::{Error, Result};
-use crate::storage::{FileId, Holder};
+use crate::storage::{FileId, Holder, is_ours};
 
 /// Walkers beyond this only wait for one another.
 const MAX_THREADS: usize = 8;
@@ -95,13 +93,6 @@ impl Drop for Batch<'_> {
 
 fn is_regular(entry: &DirEntry) -> bool {
     entry.file_type().is_some_and(|t| t.is_file())
-}
-
-/// The trash, and files that a job of ours has not finished: no part of the forest.
-fn is_ours(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    name.starts_with(b".cowherd-")
-        || name.starts_with(b".") && (name.ends_with(b".cowherd-partial") || name.ends_with(b".journal"))
 }
 
 /// Finds the processes behind the locks; looks through `/proc` only when there are any.

@@ -213,6 +213,7 @@ impl Commit<'_> {
         draft.file(&node.path, fills)?;
         if fills {
             draft.sound(&node.path, format);
+            draft.flow(Flow { from: self.base.clone(), into: node.path.clone(), label: "protect" });
         }
         Ok(fills)
     }
@@ -233,7 +234,9 @@ impl Commit<'_> {
         };
         let base = ViewSpec { format: Some(self.format), ..ViewSpec::active(&self.base) };
         draft.reads_as(base, ViewSpec { format: self.top.format, ..step.from.clone() }, self.top_size);
-        draft.flow(Flow { from: self.top.path.clone(), into: self.base.clone(), label: "commit data" });
+        for layer in self.between.iter().rev().map(|(_, node)| *node).chain([self.top]) {
+            draft.flow(Flow { from: layer.path.clone(), into: self.base.clone(), label: "commit data" });
+        }
         draft.copy_always(step)
     }
 

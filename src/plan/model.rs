@@ -1,14 +1,14 @@
 //! A plan as plain data: the same value is printed by `--dry-run`, drawn by the plan screen and
 //! run by a job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::switch::made;
 use super::{Hazard, Kept, Step};
-use crate::chain::Gate;
-use crate::forest::Forest;
+use crate::chain::{Gate, ViewSpec};
+use crate::forest::{DataFlow, Figure, Forest, change};
 use crate::storage::Stamp;
 use crate::wire;
 
@@ -87,6 +87,33 @@ impl Plan {
             gate,
             rooms: Vec::new(),
         }
+    }
+
+    /// What it is about, before and after, and the data that flows between.
+    pub fn figure(&self, ascii: bool) -> Figure {
+        change(&self.concerned(&self.before), &self.concerned(&self.after), &self.data_flows(), ascii)
+    }
+
+    /// Two views that read the same once all is done, and are stored apart: a copy and what it was made of, a base
+    /// and the top that was merged into it and kept.
+    pub fn twins(&self) -> Option<[ViewSpec; 2]> {
+        let stays = |path: &Path| {
+            let changes = self.files.iter().any(|file| file.path == path && file.changes);
+            self.after.find(path).is_some() && !changes
+        };
+        let whole = |kept: &&Kept| {
+            let node = self.after.find(&kept.view.path).and_then(|id| self.after.get(id));
+            node.is_some_and(|node| node.virtual_size == kept.bytes)
+        };
+        let apart = |kept: &&Kept| kept.view.path != kept.was.path && stays(&kept.was.path);
+        let Kept { view, was, .. } = self.kept.iter().filter(apart).rfind(whole)?;
+        Some([was.clone(), view.clone()])
+    }
+
+    /// The flows as a figure takes them.
+    pub fn data_flows(&self) -> Vec<DataFlow<'_>> {
+        let flows = self.flows.iter();
+        flows.map(|flow| DataFlow { from: &flow.from, into: &flow.into, label: flow.label }).collect()
     }
 
     /// The part of a forest that the plan is about: the rest of the folder is of no concern.

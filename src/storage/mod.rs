@@ -12,6 +12,7 @@ mod disk;
 mod locks;
 mod mem;
 mod names;
+mod notify;
 mod owner;
 mod partial;
 mod real;
@@ -37,7 +38,8 @@ pub use copy::{
 pub use disk::{Disk, HostDisk};
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
-pub use names::{link, rename, unlink};
+pub use names::{is_ours, link, rename, unlink};
+pub use notify::Watch;
 pub use partial::{Partial, discard_partial};
 pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};

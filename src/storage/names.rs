@@ -1,5 +1,7 @@
 //! Names of files: new ones never take the place of old ones, and each change is durable.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::Disk;
@@ -33,4 +35,11 @@ pub fn link(disk: &dyn Disk, file: &Path, to: &Path) -> Result<()> {
 pub fn unlink(disk: &dyn Disk, file: &Path) -> Result<()> {
     disk.unlink(file)?;
     disk.sync_dir(folder(file))
+}
+
+/// The trash, and files that a job of ours has not finished: no part of the forest.
+pub fn is_ours(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b".cowherd-")
+        || name.starts_with(b".") && (name.ends_with(b".cowherd-partial") || name.ends_with(b".journal"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::operation::{Operation, Proposal};
 use super::request::Verb;
+use crate::chain::ViewSpec;
 use crate::forest::Forest;
 use crate::plan::{HazardKind, ViewId};
 
@@ -32,12 +33,16 @@ pub(super) enum Action {
     PreviousTab,
     GoForest,
     GoFigure,
+    GoLayers,
     GoInfo,
     GoHealth,
     GoJobs,
     Filter,
     NextMatch,
     PreviousMatch,
+    Mark,
+    Remedy,
+    Verify,
     /// Something that is planned first.
     Operate(Verb),
     Rescan,
@@ -62,7 +67,6 @@ pub(super) enum Action {
     Toggle,
     Activate,
     RunLine,
-    Mark,
     KeepMore,
     KeepFewer,
     NextAge,
@@ -94,6 +98,7 @@ impl Action {
             Self::PreviousTab => "previous-tab",
             Self::GoForest => "forest",
             Self::GoFigure => "figure",
+            Self::GoLayers => "layers",
             Self::GoInfo => "info",
             Self::GoHealth => "health",
             Self::GoJobs => "jobs",
@@ -101,6 +106,9 @@ impl Action {
             Self::NextMatch => "next-match",
             Self::PreviousMatch => "previous-match",
             Self::Operate(verb) => verb.name(),
+            Self::Mark => "mark",
+            Self::Remedy => "remedy",
+            Self::Verify => "verify",
             Self::Rescan => "rescan",
             Self::CopyPath => "copy-path",
             Self::CopyCommand => "copy-command",
@@ -123,7 +131,6 @@ impl Action {
             Self::Toggle => "change-option",
             Self::Activate => "activate",
             Self::RunLine => "run-line",
-            Self::Mark => "mark",
             Self::KeepMore => "keep-more",
             Self::KeepFewer => "keep-fewer",
             Self::NextAge => "next-age",
@@ -136,7 +143,9 @@ impl Action {
         match self {
             Self::GoForest => "tree list",
             Self::GoInfo => "facts snapshot list measure",
+            Self::GoLayers => "map allocation strips",
             Self::GoHealth => "check problems",
+            Self::Verify => "compare diff",
             Self::GoJobs => "progress results",
             Self::Rescan => "refresh reload",
             Self::Operate(verb) => verb.other_words(),
@@ -150,6 +159,8 @@ impl Action {
 pub(super) enum Effect {
     /// Look through the folders again.
     Scan,
+    /// Compare two views; the answers carry the number back.
+    Verify { number: u64, views: [ViewSpec; 2] },
     /// Plan each of the ways to something; the answer carries the number back.
     Plan { number: u64, operations: Vec<Operation> },
     /// Find out how every image stands.

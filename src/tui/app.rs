@@ -15,11 +15,11 @@ use super::action::Effect;
 use super::engine::{Engine, Running};
 use super::event::Input;
 use super::jobs::{JobEntry, Outcome};
-use super::model::{Model, Overlay};
+use super::model::{Model, Overlay, Tab};
 use super::operation::Proposal;
 use super::terminal::Host;
 use super::worker::{Answer, Ground, Workers};
-use super::{Options, mouse, theme, update, update_cleaning, view};
+use super::{Options, mouse, update, update_cleaning, view};
 use crate::forest::{ScanOptions, domain_folders};
 use crate::job::Phase;
 use crate::plan::HazardKind;
@@ -75,6 +75,7 @@ where
             looked: None,
             signal: None,
         };
+        app.workers.watch(app.model.paths.clone());
         app.scan();
         app
     }
@@ -100,7 +101,7 @@ where
     /// Waits for one thing to happen (at most so long), handles it and what came with it, and draws
     /// if it is time. Says whether to go on.
     pub fn turn(&mut self, inputs: &Receiver<Input>, at_most: Option<Duration>) -> Result<bool> {
-        let waits = [self.until_frame(), self.until_look(), at_most];
+        let waits = [self.until_frame(), self.until_look(), self.until_progress(), at_most];
         let timer = waits.into_iter().flatten().min().map_or_else(never, after);
         let answers = self.workers.answers.clone();
         select! {
@@ -119,6 +120,7 @@ where
             self.input(input)?;
         }
         self.look_at_jobs();
+        self.look_at_layers();
         if self.model.leaving && self.running.is_none() {
             self.model.done = true;
         }
@@ -149,7 +151,9 @@ where
         let planning =
             self.model.overlays.iter().any(|o| matches!(o, Overlay::Plan(s) if s.awaited.is_some()));
         let cleaning = self.model.cleaning().is_some_and(|c| c.judging || c.summing.is_some());
-        self.model.scanning || self.looking_beside || planning || cleaning || self.running.is_some()
+        let verifying = self.model.overlays.iter().any(|o| matches!(o, Overlay::Verify(s) if s.running()));
+        let looking = self.model.scanning || self.looking_beside || self.model.layers.awaited;
+        looking || planning || cleaning || verifying || self.running.is_some()
     }
 
     fn until_frame(&self) -> Option<Duration> {
@@ -162,6 +166,18 @@ where
         (self.running.is_some()).then(|| JOB_TICK.saturating_sub(since))
     }
 
+    /// Until the progress of a verification is worth a look.
+    fn until_progress(&mut self) -> Option<Duration> {
+        let screen = self.model.verify_screen().filter(|screen| screen.running())?;
+        let wait = screen.looked.map_or(Duration::ZERO, |at| JOB_TICK.saturating_sub(at.elapsed()));
+        if wait.is_zero() {
+            screen.looked = Some(Instant::now());
+            self.changed |= screen.moved();
+            return Some(JOB_TICK);
+        }
+        Some(wait)
+    }
+
     /// Draws the state as it is.
     pub fn draw(&mut self) -> Result<()> {
         self.changed = false;
@@ -170,9 +186,7 @@ where
         let model = &mut self.model;
         self.terminal.draw(|frame| {
             view::draw(frame, model);
-            if !model.color {
-                theme::without_colour(frame.buffer_mut());
-            }
+            model.colours.paint(frame.buffer_mut(), model.color);
         })?;
         self.host.end_frame();
         Ok(())
@@ -208,6 +222,7 @@ where
             }
             Effect::Judge { forest } => self.workers.judge(forest, self.model.gate.clone()),
             Effect::Sum { goes } => self.workers.sum(goes, self.ground()),
+            Effect::Verify { number, views } => self.workers.verify(number, views, self.model.gate.clone()),
             Effect::Start { proposal, accepted } => self.start(*proposal, &accepted),
             Effect::PauseJob => {
                 self.running.iter().for_each(|job| job.pause(job.progress().phase != Phase::Paused));
@@ -285,17 +300,37 @@ where
             Answer::Plan { number, planned } => {
                 self.model.plan_screen().map(|screen| screen.answer(number, planned));
             }
+            // What a job of ours does is looked at when it is over.
+            Answer::Changed if self.running.is_some() => {}
+            Answer::Changed => self.scan(),
+            Answer::Strips { number, result } => {
+                self.model.layers.answer(number, result.map_err(|e| e.to_string()));
+            }
+            Answer::Verifying { number, begun } => {
+                match self.model.verify_screen().filter(|screen| screen.number == number) {
+                    Some(screen) => screen.begun = Some(begun),
+                    // Closed already.
+                    None => begun.watch.stop(),
+                }
+            }
+            Answer::Verified { number, result } => {
+                if let Some(screen) = self.model.verify_screen().filter(|screen| screen.number == number) {
+                    screen.outcome = Some(result);
+                }
+            }
         }
     }
 
     fn start(&mut self, proposal: Proposal, accepted: &[HazardKind]) {
-        let title = proposal.plan.title.clone();
+        let (title, twins) = (proposal.plan.title.clone(), proposal.plan.twins());
         match self.engine.start(proposal, accepted, &self.model.gate) {
             Ok(job) => {
                 self.model
                     .overlays
                     .retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_) | Overlay::Cleaning(_)));
-                self.model.jobs.push(JobEntry::new(title, job.progress()));
+                let mut entry = JobEntry::new(title, job.progress());
+                entry.twins = twins;
+                self.model.jobs.push(entry);
                 self.running = Some(job);
             }
             Err(e) => {
@@ -303,6 +338,17 @@ where
                     screen.notice = Some(e.to_string());
                 }
             }
+        }
+    }
+
+    /// Asks what the layers of the selected view hold, if that is looked at.
+    fn look_at_layers(&mut self) {
+        let model = &mut self.model;
+        if model.tab == Tab::Layers
+            && let Some(view) = model.selected_view()
+            && let Some((number, latest)) = model.layers.want(&view)
+        {
+            self.workers.strips(number, latest, view, model.gate.clone());
         }
     }
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::errand::Errand;
 use super::operation::{self, Operation, Proposal, Work};
-use crate::chain::Gate;
+use super::verify::{Begun, Verified, verify_views};
+use crate::chain::{self, Gate, Opener, Strips, ViewSpec};
 use crate::error::Result;
 use crate::forest::{self, Forest, ScanOptions, trashed};
 use crate::job::{self, Job, Leftover, Report, Snapshot, leftovers_below};
 use crate::plan::{self, HazardKind, Judged};
-use crate::storage::{self, Trashed};
+use crate::storage::{self, Trashed, Watch};
 
 /// The floors below, as the UI uses them. Called from several threads.
 pub trait Engine: Send + Sync + 'static {
@@ -33,6 +34,15 @@ pub trait Engine: Send + Sync + 'static {
     fn judge(&self, forest: &Forest, gate: &Gate) -> Vec<Judged> {
         plan::judge(forest, gate, || true)
     }
+
+    /// For telling when something in the folders changes; `None` where that cannot be told.
+    fn watch(&self) -> Option<Watch>;
+
+    /// Tells what each layer of a view holds. Stops when `going` says no.
+    fn strips(&self, view: &ViewSpec, gate: &Gate, going: &dyn Fn() -> bool) -> Result<Strips>;
+
+    /// Compares two views to the end; `begin` is told once both are open.
+    fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified>;
 
     /// Starts a job.
     fn start(&self, proposal: Proposal, accepted: &[HazardKind], gate: &Gate) -> Result<Box<dyn Running>>;
@@ -101,6 +111,23 @@ impl Engine for Floors {
         leftovers_below(paths)
     }
 
+    fn watch(&self) -> Option<Watch> {
+        Watch::new().ok()
+    }
+
+    fn strips(&self, view: &ViewSpec, gate: &Gate, going: &dyn Fn() -> bool) -> Result<Strips> {
+        // Without locks: a guest must be able to start meanwhile, and its image can be looked at.
+        let opener = Opener { force_share: true, no_data: true, ..opener(view, gate) };
+        let chain = opener.open_for(&view.path, &view.state)?;
+        let state = chain.find_state(&view.state)?;
+        chain::strips(&chain, state, going)
+    }
+
+    fn verify(&self, views: &[ViewSpec; 2], gate: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        let [a, b] = views;
+        verify_views(&opener(a, gate).open_view(a)?, &opener(b, gate).open_view(b)?, begin)
+    }
+
     fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>> {
         let mut found = Vec::new();
         for path in paths.iter().filter(|path| path.is_dir()) {
@@ -128,6 +155,12 @@ impl Engine for Floors {
         let folder = path.parent().unwrap_or(path);
         storage::free_space(folder).ok()
     }
+}
+
+fn opener(view: &ViewSpec, gate: &Gate) -> Opener {
+    let mut gate = gate.clone();
+    view.path.parent().into_iter().for_each(|folder| gate.allow(folder));
+    Opener { gate, format: view.format, ..Opener::default() }
 }
 
 fn restore(file: &Path, gate: &Gate) -> Result<Report> {

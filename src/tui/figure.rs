@@ -2,8 +2,6 @@
 
 use crate::forest::{self, FigureBox, Forest, NodeId};
 
-use super::text_fit;
-
 /// Images beyond which only the line of descent of the selected one is drawn.
 const WHOLE_TREE_MAX: usize = 300;
 
@@ -15,10 +13,8 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    pub(super) fn new(forest: &Forest, ascii: bool) -> Self {
-        let figure = forest::layout(forest, ascii);
-        let width = figure.lines.iter().map(|l| text_fit::width(l)).max().unwrap_or(0);
-        Self { figure, width }
+    pub(super) fn of(figure: forest::Figure) -> Self {
+        Self { width: figure.width(), figure }
     }
 }
 
@@ -50,11 +46,13 @@ impl Figure {
         }
         if !self.members.contains(&id) {
             self.members = members(forest, id);
-            self.drawing = Drawing::new(&forest.part(&self.members), ascii);
             self.pan = (0, 0);
         }
         self.shown = Some(id);
         self.marked = self.members.binary_search(&id).ok().map(|at| NodeId(at as u32));
+        let keep: Vec<_> = self.marked.into_iter().collect();
+        let part = forest.part(&self.members);
+        self.drawing = Drawing::of(forest::layout_around(&part, &keep, ascii));
         self.reveal = true;
     }
 

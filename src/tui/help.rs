@@ -4,13 +4,14 @@ use super::keymap::{self, Binding, Context};
 use super::model::{Model, Overlay};
 
 /// Contexts in the order the help shows them.
-const ORDER: [Context; 7] = [
+const ORDER: [Context; 8] = [
     Context::Main,
     Context::Forest,
     Context::Detail,
     Context::Jobs,
     Context::Form,
     Context::Plan,
+    Context::Verify,
     Context::Filter,
 ];
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chain::ViewSpec;
 use crate::error::{Error, Kind};
 use crate::job::{Phase, Report, Snapshot};
 
@@ -38,12 +39,19 @@ pub(super) struct JobEntry {
     pub(super) title: String,
     pub(super) now: Snapshot,
     pub(super) outcome: Option<Outcome>,
+    /// Two views that must read the same once it is done.
+    pub(super) twins: Option<[ViewSpec; 2]>,
     rate: Option<f64>,
 }
 
 impl JobEntry {
     pub(super) fn new(title: String, now: Snapshot) -> Self {
-        Self { title, now, outcome: None, rate: None }
+        Self { title, now, outcome: None, twins: None, rate: None }
+    }
+
+    /// The views that can be compared now.
+    pub(super) fn comparable(&self) -> Option<&[ViewSpec; 2]> {
+        self.twins.as_ref().filter(|_| matches!(self.outcome, Some(Outcome::Done(_))))
     }
 
     /// Takes over a newer moment. Says whether anything visible changed.

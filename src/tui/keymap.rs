@@ -42,6 +42,8 @@ pub(super) enum Context {
     Quit,
     /// When asked whether to stop a job.
     Stop,
+    /// While two views are verified, or the result is looked at.
+    Verify,
 }
 
 impl Context {
@@ -49,7 +51,7 @@ impl Context {
         match self {
             Self::Main => "anywhere",
             Self::Forest => "forest",
-            Self::Detail => "figure, info, health",
+            Self::Detail => "figure, layers, info, health",
             Self::Jobs => "jobs",
             Self::Plan => "plan",
             Self::Consent => "consent to a plan",
@@ -60,6 +62,7 @@ impl Context {
             Self::Palette => "palette",
             Self::Quit => "quitting while a job runs",
             Self::Stop => "stopping a job",
+            Self::Verify => "verification",
         }
     }
 }
@@ -151,6 +154,16 @@ pub(super) const TABLE: &[Binding] = &[
     operate(&[], Verb::Restore, "", "bring a file back from the trash"),
     operate(&[], Verb::EmptyTrash, "", "delete what is in the trash, for good"),
     bind_if(
+        bind(
+            C::Main,
+            &["v"],
+            A::Verify,
+            "verify",
+            "compare the two marked views, or the marked and the selected one",
+        ),
+        no::verify,
+    ),
+    bind_if(
         bind(C::Main, &["/"], A::Filter, "filter", "show only what matches, and what it is based on"),
         no::forest,
     ),
@@ -164,7 +177,21 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Forest, &["pgup"], A::PageUp, "", "a page up"),
     bind(C::Forest, &["h", "left"], A::Out, "", "close the row, or go to what it is based on"),
     bind(C::Forest, &["l", "right"], A::Into, "", "open the row, or go to the first one in it"),
+    bind_if(
+        bind(
+            C::Forest,
+            &["space"],
+            A::Mark,
+            "mark",
+            "mark the selected image or snapshot, or take the mark away",
+        ),
+        no::selection,
+    ),
     bind(C::Forest, &["enter"], A::Open, "open", "look at the selected row in the detail pane"),
+    bind_if(
+        bind(C::Detail, &["enter"], A::Remedy, "", "do what is offered against the problem (Health)"),
+        no::remedy,
+    ),
     bind(C::Detail, &["j", "down"], A::Down, "", "scroll down"),
     bind(C::Detail, &["k", "up"], A::Up, "", "scroll up"),
     bind(C::Detail, &["h", "left"], A::PanLeft, "", "pan the figure left"),
@@ -189,17 +216,18 @@ pub(super) const TABLE: &[Binding] = &[
     bind_if(bind(C::Main, &["N"], A::PreviousMatch, "", "go to the previous match"), no::filter),
     bind(C::Main, &["tab"], A::NextPane, "pane", "go to the next pane"),
     bind(C::Main, &["shift-tab"], A::PreviousPane, "", "go to the previous pane"),
-    bind(C::Main, &["]"], A::NextTab, "", "next detail: figure, info, health"),
+    bind(C::Main, &["]"], A::NextTab, "", "next detail: figure, layers, info, health"),
     bind(C::Main, &["["], A::PreviousTab, "", "previous detail"),
-    bind(C::Main, &["1"], A::GoForest, "", "go to the forest"),
-    bind(C::Main, &["2"], A::GoFigure, "", "go to the figure"),
+    bind(C::Main, &["0"], A::GoForest, "", "go to the forest"),
+    bind(C::Main, &["1"], A::GoFigure, "", "go to the figure"),
+    bind(C::Main, &["2"], A::GoLayers, "", "go to the layers"),
     bind(C::Main, &["3"], A::GoInfo, "", "go to the facts"),
     bind(C::Main, &["4"], A::GoHealth, "", "go to the problems"),
     bind_if(bind(C::Main, &["w"], A::GoJobs, "jobs", "go to the jobs"), no::jobs),
     bind_if(bind(C::Main, &["y"], A::CopyPath, "copy", "copy the path of the selected image"), no::selection),
     bind(C::Main, &["R"], A::Rescan, "rescan", "look through the folders again"),
     bind(C::Main, &["m"], A::Mouse, "", "use the mouse here, or leave it to the terminal"),
-    bind(C::Main, &["esc"], A::Close, "", "drop the filter, then the results of finished jobs"),
+    bind(C::Main, &["esc"], A::Close, "", "drop the filter, the marks, then the results of finished jobs"),
     bind(C::Main, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
     bind(C::Main, &["q", "ctrl-c"], A::Quit, "quit", "quit; asks while a job runs"),
     bind_if(bind(C::Plan, &["y"], A::PlanRun, "run it", "run the plan"), no::plan_run),
@@ -287,6 +315,15 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Quit, &["esc", "q", "enter", "ctrl-c"], A::Close, "stay", "do not quit"),
     bind(C::Stop, &["y"], A::StopJob, "stop it", "stop the job at the next safe point"),
     bind(C::Stop, &["esc", "q", "enter", "n", "ctrl-c"], A::Close, "let it run", "let the job run"),
+    bind(C::Verify, &["esc", "q"], A::Close, "close", "close; a comparison that runs is stopped"),
+    bind(C::Verify, &["j", "down"], A::Down, "scroll", "scroll down"),
+    bind(C::Verify, &["k", "up"], A::Up, "", "scroll up"),
+    bind(C::Verify, &["ctrl-d", "pgdn"], A::HalfDown, "", "half a page down"),
+    bind(C::Verify, &["ctrl-u", "pgup"], A::HalfUp, "", "half a page up"),
+    bind(C::Verify, &["y"], A::CopyPath, "copy", "copy the command that does the same"),
+    bind(C::Verify, &["?", "f1"], A::Help, "help", "show every key"),
+    bind(C::Verify, &["ctrl-z"], A::Suspend, "", "go to the background; fg comes back"),
+    bind(C::Verify, &["ctrl-c"], A::Quit, "", "quit; asks while a job runs"),
 ];
 
 /// What `event` means where the user is now.
@@ -317,6 +354,7 @@ pub fn key_table() -> String {
         C::Consent,
         C::Filter,
         C::Help,
+        C::Verify,
         C::Palette,
         C::Quit,
         C::Stop,

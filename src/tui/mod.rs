@@ -18,6 +18,7 @@ mod help;
 mod jobs;
 mod keymap;
 mod keys;
+mod layers;
 mod model;
 mod mouse;
 mod operation;
@@ -26,6 +27,7 @@ mod pane;
 mod plan_screen;
 mod reasons;
 mod remap;
+mod remedy;
 mod request;
 mod rows;
 mod terminal;
@@ -35,6 +37,8 @@ mod update;
 mod update_cleaning;
 mod update_form;
 mod update_plan;
+mod update_verify;
+mod verify;
 mod view;
 mod words;
 mod worker;
@@ -52,6 +56,8 @@ pub use keys::key;
 pub use operation::{Operation, Proposal, Work};
 pub use remap::{Keymap, actions};
 pub use terminal::Host;
+pub use theme::Colours;
+pub use verify::{Begun, Sample, Verified, verify_views};
 
 use crate::chain::Gate;
 use crate::forest;
@@ -65,6 +71,8 @@ pub struct Options {
     pub ascii: bool,
     /// Use colour; without it, bold, dim and reverse stay.
     pub color: bool,
+    /// What the roles look like.
+    pub colours: Colours,
     /// Which backing names may be followed.
     pub gate: Gate,
     /// A few words for the header instead of the folder's name.

@@ -11,13 +11,15 @@ use super::figure::Figure;
 use super::form::Form;
 use super::jobs::JobEntry;
 use super::keymap::Context;
+use super::layers::Layers;
 use super::pane::Pane;
 use super::plan_screen::{Field, PlanScreen};
 use super::remap::Keymap;
 use super::request::{Beside, Subject};
 use super::rows::RowId;
-use super::theme::Glyphs;
-use crate::chain::Gate;
+use super::theme::{Colours, Glyphs};
+use super::verify::VerifyScreen;
+use crate::chain::{Gate, ViewSpec};
 use crate::forest::{Forest, Node};
 
 /// Which pane the keys go to.
@@ -32,16 +34,18 @@ pub(super) enum Focus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Figure,
+    Layers,
     Info,
     Health,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 3] = [Self::Figure, Self::Info, Self::Health];
+    pub(super) const ALL: [Self; 4] = [Self::Figure, Self::Layers, Self::Info, Self::Health];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Figure => "Figure",
+            Self::Layers => "Layers",
             Self::Info => "Info",
             Self::Health => "Health",
         }
@@ -64,6 +68,7 @@ pub(super) enum Overlay {
     Filter(Input),
     Quit,
     Stop,
+    Verify(Box<VerifyScreen>),
 }
 
 /// Search and selection of the help, or of the palette.
@@ -89,6 +94,7 @@ pub(super) struct Model {
     pub(super) gate: Gate,
     pub(super) read_only: bool,
     pub(super) color: bool,
+    pub(super) colours: Colours,
     pub(super) banner: Option<String>,
     pub(super) glyphs: Glyphs,
     pub(super) keymap: Arc<Keymap>,
@@ -101,7 +107,8 @@ pub(super) struct Model {
     pub(super) focus: Focus,
     pub(super) tab: Tab,
     pub(super) figure: Figure,
-    /// First line of Info or Health on screen, and the last one that makes sense.
+    pub(super) layers: Layers,
+    /// First line of Layers, Info or Health on screen, and the last one that makes sense.
     pub(super) detail_scroll: usize,
     pub(super) detail_scroll_max: usize,
     pub(super) overlays: Vec<Overlay>,
@@ -121,6 +128,7 @@ impl Model {
             gate: options.gate.clone(),
             read_only: options.read_only,
             color: options.color,
+            colours: options.colours.clone(),
             banner: options.banner.clone(),
             glyphs: Glyphs::new(options.ascii),
             keymap: options.keymap.clone(),
@@ -132,6 +140,7 @@ impl Model {
             focus: Focus::Forest,
             tab: Tab::Figure,
             figure: Figure::default(),
+            layers: Layers::default(),
             detail_scroll: 0,
             detail_scroll_max: 0,
             overlays: Vec::new(),
@@ -156,17 +165,21 @@ impl Model {
             Some(Overlay::Filter(_)) => vec![Context::Filter],
             Some(Overlay::Quit) => vec![Context::Quit],
             Some(Overlay::Stop) => vec![Context::Stop],
+            Some(Overlay::Verify(_)) => vec![Context::Verify],
             None => self.main_contexts(),
         }
     }
 
     /// Contexts of the main screen, or of the plan when it lies under the help.
     pub(super) fn contexts_below_help(&self) -> Vec<Context> {
-        match (self.plan_overlay(), self.cleaning()) {
-            (Some(_), _) => vec![Context::Plan],
-            (None, Some(_)) => vec![Context::Cleaning],
-            (None, None) => self.main_contexts(),
-        }
+        let screen = |overlay: &Overlay| match overlay {
+            Overlay::Plan(_) => Some(Context::Plan),
+            Overlay::Verify(_) => Some(Context::Verify),
+            Overlay::Cleaning(_) => Some(Context::Cleaning),
+            _ => None,
+        };
+        let screen = self.overlays.iter().rev().find_map(screen);
+        screen.map_or_else(|| self.main_contexts(), |context| vec![context])
     }
 
     pub(super) fn main_contexts(&self) -> Vec<Context> {
@@ -181,6 +194,34 @@ impl Model {
     /// The image of the selected row.
     pub(super) fn selected_node(&self) -> Option<&Node> {
         self.forest.as_ref()?.get(self.pane.selected()?.image())
+    }
+
+    /// The view of the selected row.
+    pub(super) fn selected_view(&self) -> Option<ViewSpec> {
+        self.pane.view(self.forest.as_ref()?, self.pane.selected()?)
+    }
+
+    /// The two views that are to be compared: those that are marked, or the marked and the selected one; without
+    /// marks what the last job made and what it made it of.
+    pub(super) fn to_verify(&self) -> Option<[ViewSpec; 2]> {
+        if self.pane.marks.is_empty()
+            && let Some(twins) = self.jobs.iter().rev().find_map(JobEntry::comparable)
+        {
+            return Some(twins.clone());
+        }
+        let mut views = self.pane.marked_views(self.forest.as_ref()?);
+        if views.len() < 2 {
+            views.extend(self.selected_view().filter(|view| !views.contains(view)));
+        }
+        views.try_into().ok()
+    }
+
+    /// The verification on screen.
+    pub(super) fn verify_screen(&mut self) -> Option<&mut VerifyScreen> {
+        self.overlays.iter_mut().rev().find_map(|o| match o {
+            Overlay::Verify(screen) => Some(&mut **screen),
+            _ => None,
+        })
     }
 
     /// What an operation on the selected row is about.
@@ -236,12 +277,16 @@ impl Model {
     }
 
     /// Takes over what a scan found.
-    pub(super) fn set_forest(&mut self, forest: Forest) {
+    pub(super) fn set_forest(&mut self, mut forest: Forest) {
+        if let Some(old) = &self.forest {
+            keep_counts(old, &mut forest);
+        }
         let forest = Arc::new(forest);
         self.pane.rebuild(&forest, self.glyphs);
         self.forest = Some(forest);
         self.scan_error = None;
         self.figure.forget();
+        self.layers.forget();
         self.follow_selection();
     }
 
@@ -257,6 +302,19 @@ impl Model {
     pub(super) fn follow_selection(&mut self) {
         if let (Some(forest), Some(row)) = (&self.forest, self.pane.selected()) {
             self.figure.show(forest, row.image(), self.glyphs.ascii);
+        }
+    }
+}
+
+/// Until what each image holds alone is counted anew, the old count stands.
+fn keep_counts(old: &Forest, new: &mut Forest) {
+    for node in new.nodes.iter_mut().filter(|node| node.exclusive_bytes.is_none()) {
+        let Some(before) = old.find(&node.path).and_then(|id| old.get(id)) else { continue };
+        node.exclusive_bytes = before.exclusive_bytes;
+        let ids =
+            |node: &Node| node.snapshots.iter().map(|s| (s.id.clone(), s.name.clone())).collect::<Vec<_>>();
+        if ids(node) == ids(before) {
+            node.snapshots = before.snapshots.clone();
         }
     }
 }

@@ -27,3 +27,11 @@ pub(super) fn lines(model: &Model) -> Vec<&'static Binding> {
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.into_iter().map(|(_, binding)| binding).collect()
 }
+
+/// A command that no list shows: `debug-panic` shows that a panic leaves the terminal as it was.
+#[allow(clippy::panic)]
+pub(super) fn debug_panic(typed: &str) {
+    if typed == "debug-panic" {
+        panic!("asked for in the palette");
+    }
+}

@@ -9,6 +9,7 @@ use tui_tree_widget::TreeState;
 use super::filter::Kept;
 use super::rows::{Link, RowId, Rows};
 use super::theme::Glyphs;
+use crate::chain::{StateSpec, ViewSpec};
 use crate::forest::{Forest, NodeId};
 
 /// What a row is about, in words that outlive a rescan.
@@ -33,6 +34,8 @@ pub(super) struct Pane {
     pub(super) drawn: Vec<RowId>,
     selected: Option<Key>,
     closed: HashSet<Key>,
+    /// What is marked, in the order in which it was.
+    pub(super) marks: Vec<Key>,
 }
 
 impl Pane {
@@ -68,6 +71,30 @@ impl Pane {
     /// The selected row.
     pub(super) fn selected(&self) -> Option<RowId> {
         self.state.selected().last().copied()
+    }
+
+    /// The view that a row shows.
+    pub(super) fn view(&self, forest: &Forest, id: RowId) -> Option<ViewSpec> {
+        view(forest, &key(forest, id)?)
+    }
+
+    /// Marks a row, or takes its mark away.
+    pub(super) fn mark(&mut self, forest: &Forest, id: RowId) {
+        let Some(key) = key(forest, id) else { return };
+        match self.marks.iter().position(|mark| *mark == key) {
+            Some(at) => drop(self.marks.remove(at)),
+            None => self.marks.push(key),
+        }
+    }
+
+    /// Whether a row is marked.
+    pub(super) fn is_marked(&self, forest: &Forest, id: RowId) -> bool {
+        !self.marks.is_empty() && key(forest, id).is_some_and(|key| self.marks.contains(&key))
+    }
+
+    /// The marked views, in the order in which they were marked.
+    pub(super) fn marked_views(&self, forest: &Forest) -> Vec<ViewSpec> {
+        self.marks.iter().filter_map(|key| view(forest, key)).collect()
     }
 
     /// Rows that are not inside a closed one, from top to bottom.
@@ -193,6 +220,12 @@ fn key(forest: &Forest, id: RowId) -> Option<Key> {
         RowId::Snapshot(_, i) => Some(node.snapshots.get(i as usize)?.id.clone()),
     };
     Some(Key { path: node.path.clone(), snapshot })
+}
+
+fn view(forest: &Forest, key: &Key) -> Option<ViewSpec> {
+    let state = key.snapshot.clone().map_or(StateSpec::Active, StateSpec::Id);
+    let format = forest.get(forest.find(&key.path)?)?.format;
+    Some(ViewSpec { path: key.path.clone(), state, format })
 }
 
 fn find(forest: &Forest, key: &Key) -> Option<RowId> {

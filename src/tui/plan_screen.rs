@@ -6,7 +6,7 @@ use super::figure::Drawing;
 use super::operation::{Operation, Proposal, Tier, Way, safest, ways};
 use super::request::{Asked, Request, Value};
 use crate::error::Error;
-use crate::forest::{Forest, NodeId};
+use crate::forest::{self, Forest, NodeId};
 use crate::plan::{Hazard, HazardKind};
 use crate::text::Shown;
 
@@ -27,10 +27,8 @@ pub(super) enum Field {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) proposal: Box<Proposal>,
-    pub(super) before: Drawing,
-    pub(super) after: Drawing,
-    /// The images that data leaves and enters, in each drawing.
-    pub(super) marked: [Vec<NodeId>; 2],
+    /// What it is about, before and after, and the data that flows between.
+    pub(super) drawing: Drawing,
     /// Room on the file system that is written to.
     pub(super) free: Option<u64>,
 }
@@ -279,8 +277,7 @@ impl PlanScreen {
         if let Some(Ok(ready)) = self.planned.get(self.at)
             && std::mem::take(&mut self.reveal)
         {
-            let [marked, _] = &ready.marked;
-            let boxes = ready.before.figure.boxes.iter().filter(|b| marked.contains(&b.node));
+            let boxes = ready.drawing.figure.boxes.iter().filter(|b| b.touched);
             let right = boxes.clone().map(|b| b.col + b.width).max().unwrap_or(0);
             let left = boxes.map(|b| b.col).min().unwrap_or(0);
             self.pan = if right > columns { left.saturating_sub(2) } else { 0 };
@@ -289,7 +286,7 @@ impl PlanScreen {
     }
 
     fn figure_width(&self) -> usize {
-        self.ready().map_or(0, |r| r.before.width.max(r.after.width))
+        self.ready().map_or(0, |r| r.drawing.width)
     }
 }
 
@@ -304,15 +301,12 @@ impl Ready {
             .filter(|flow| Some(&*flow.from) == operation.subject() || flow.label != "protect");
         let ends = about.flat_map(|flow| [&*flow.from, &*flow.into]);
         let touched: Vec<_> = operation.subject().into_iter().chain(ends).collect();
-        let draw = |forest: &Forest| {
+        let part = |forest: &Forest| {
             let part = plan.concerned(forest);
-            let part = if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part };
-            let marked = touched.iter().filter_map(|path| part.find(path)).collect();
-            (Drawing::new(&part, ascii), marked)
+            if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part }
         };
-        let (before, marked_before) = draw(&plan.before);
-        let (after, marked_after) = draw(&plan.after);
-        Self { before, after, marked: [marked_before, marked_after], free, proposal: Box::new(proposal) }
+        let figure = forest::change(&part(&plan.before), &part(&plan.after), &plan.data_flows(), ascii);
+        Self { drawing: Drawing::of(figure), free, proposal: Box::new(proposal) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why an action cannot act now, in words for the hint bar and the help.
 
-use super::model::{Model, Overlay};
+use super::model::{Model, Overlay, Tab};
+use super::remedy;
 use super::request::{Request, Verb};
 
 pub(super) fn reason(_: &Model) -> Option<String> {
@@ -17,6 +18,23 @@ pub(super) fn filter(model: &Model) -> Option<String> {
 
 pub(super) fn selection(model: &Model) -> Option<String> {
     model.pane.selected().is_none().then(|| "nothing is selected".to_owned())
+}
+
+pub(super) fn remedy(model: &Model) -> Option<String> {
+    let offered = model.tab == Tab::Health && remedy::offer(model).is_some();
+    (!offered).then(|| "nothing is offered here; Health offers what helps against a problem".to_owned())
+}
+
+pub(super) fn verify(model: &Model) -> Option<String> {
+    if let Some(why) = forest(model).or_else(|| selection(model)) {
+        return Some(why);
+    }
+    let marked = model.pane.marks.len();
+    match model.to_verify() {
+        Some(_) => None,
+        None if marked > 2 => Some(format!("{marked} views are marked; two are compared")),
+        None => Some("mark one view with Space and select another one, or mark two".to_owned()),
+    }
 }
 
 pub(super) fn jobs(model: &Model) -> Option<String> {

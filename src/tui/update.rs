@@ -10,10 +10,12 @@ use super::keymap::{self, Binding};
 use super::model::{Focus, HelpState, Model, Overlay, Tab};
 use super::palette;
 use super::plan_screen::Field;
+use super::remedy;
 use super::request::Verb;
 use super::update_cleaning as cleaning;
 use super::update_form as form;
 use super::update_plan as plan;
+use super::update_verify as verify;
 use crate::text::Shown;
 
 /// Columns and lines that one key pans a figure.
@@ -106,6 +108,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     {
         return effects;
     }
+    if matches!(model.overlays.last(), Some(Overlay::Verify(_)))
+        && let Some(effects) = verify::act(model, action)
+    {
+        return effects;
+    }
     if matches!(model.overlays.last(), Some(Overlay::Form(_)))
         && let Some(effects) = form::act(model, action)
     {
@@ -155,6 +162,16 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::Operate(Verb::CleanUp) => return cleaning::begin(model),
+        Action::Mark => {
+            if let (Some(forest), Some(row)) = (model.forest.clone(), model.pane.selected()) {
+                model.pane.mark(&forest, row);
+                move_selection(model, Action::Down);
+            }
+        }
+        Action::Remedy => {
+            return remedy::offer(model).map(|offer| plan::begin(model, offer.verb)).unwrap_or_default();
+        }
+        Action::Verify => return verify::open(model),
         Action::Operate(verb) => return plan::begin(model, verb),
         Action::Rescan => return vec![Effect::Scan],
         Action::CopyPath => return copy_path(model),
@@ -176,6 +193,7 @@ fn navigate(model: &mut Model, action: Action) {
         Action::PreviousTab => go_tab(model, model.tab.turn(Tab::ALL.len() - 1)),
         Action::GoForest => model.focus = Focus::Forest,
         Action::GoFigure => focus_tab(model, Tab::Figure),
+        Action::GoLayers => focus_tab(model, Tab::Layers),
         Action::GoInfo => focus_tab(model, Tab::Info),
         Action::GoHealth => focus_tab(model, Tab::Health),
         Action::GoJobs => model.focus = Focus::Jobs,
@@ -262,6 +280,7 @@ fn close(model: &mut Model) {
         }
         None if model.focus == Focus::Detail => model.focus = Focus::Forest,
         None if !model.pane.filter.is_empty() => filter(model, ""),
+        None if !model.pane.marks.is_empty() => model.pane.marks.clear(),
         None => {
             model.jobs.retain(|job| job.outcome.is_none());
             model.focus = Focus::Forest;
@@ -317,6 +336,7 @@ fn run_line(model: &mut Model) -> Vec<Effect> {
     let Some(Overlay::Help(state) | Overlay::Palette(state)) = model.overlays.last() else {
         return Vec::new();
     };
+    palette::debug_panic(state.search.value());
     let Some(line) = lines.get(state.selected) else { return Vec::new() };
     if let Some(why) = help::why_not(model, line) {
         model.warn(why);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -13,7 +14,8 @@ use super::engine::Engine;
 use super::operation::Operation;
 use super::plan_screen::{Planned, Ready, Refusal};
 use super::request::{Beside, InTrash};
-use crate::chain::Gate;
+use super::verify::{Begun, Verified};
+use crate::chain::{Gate, Strips, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, ScanOptions};
 use crate::plan::{Judged, ViewId};
@@ -48,6 +50,14 @@ pub(super) enum Answer {
         /// For each way the plan, drawn, or why there is none.
         planned: Vec<Planned>,
     },
+    /// Something in the folders changed.
+    Changed,
+    /// What the layers of a view hold.
+    Strips { number: u64, result: Result<Strips> },
+    /// Both views of a verification are open.
+    Verifying { number: u64, begun: Begun },
+    /// A verification is over.
+    Verified { number: u64, result: std::result::Result<Verified, Refusal> },
 }
 
 /// Starts workers and gathers their answers.
@@ -125,6 +135,38 @@ impl Workers {
                 Err(e) => sum(Err(e.to_string())),
             };
             let _ = send.send(Answer::Sum(found));
+        });
+    }
+
+    /// Tells of every change in `paths` from now on.
+    pub(super) fn watch(&self, paths: Vec<PathBuf>) {
+        self.start(move |engine, send| {
+            let Some(watch) = engine.watch() else { return };
+            watch.cover(&paths);
+            while watch.wait().is_ok() {
+                watch.cover(&paths);
+                if send.send(Answer::Changed).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Looks what the layers of a view hold, as long as `latest` stays at `number`.
+    pub(super) fn strips(&self, number: u64, latest: Arc<AtomicU64>, view: ViewSpec, gate: Gate) {
+        self.start(move |engine, send| {
+            let going = || latest.load(Ordering::Relaxed) == number;
+            let result = caught(|| engine.strips(&view, &gate, &going));
+            let _ = send.send(Answer::Strips { number, result });
+        });
+    }
+
+    /// Compares two views.
+    pub(super) fn verify(&self, number: u64, views: [ViewSpec; 2], gate: Gate) {
+        self.start(move |engine, send| {
+            let mut begin = |begun| drop(send.send(Answer::Verifying { number, begun }));
+            let result = caught(|| engine.verify(&views, &gate, &mut begin)).map_err(|e| Refusal::of(&e));
+            let _ = send.send(Answer::Verified { number, result });
         });
     }
 

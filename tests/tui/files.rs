@@ -65,3 +65,26 @@ fn a_commit_leaves_every_other_view_as_it_was() {
     let names: Vec<_> = chain.layers().iter().map(|l| l.path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["Snap-4.qcow2", "Snap-3.qcow2", "Snap-1.qcow2", "RootBase.img"]);
 }
+
+#[test]
+fn changes_in_the_folder_appear_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = folder.path().join("herd");
+    let demo = |folder: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cowherd"));
+        assert!(command.args(["demo", "--no-tui"]).arg(folder).output().unwrap().status.success());
+    };
+    demo(&herd);
+    let options = Options { gate: cowherd::chain::Gate::for_paths([&herd]), ..Options::default() };
+    let mut stage =
+        Stage::on_engine(100, 30, Floors::shared(), Shared::default(), vec![herd.clone()], &options);
+    stage.play("/Snap-3<enter><esc>");
+    std::fs::copy(herd.join("imageA.qcow2"), herd.join("a-new-one.qcow2")).unwrap();
+    stage.play("<wait:a-new-one.qcow2><idle>");
+    assert!(stage.selected_line().contains("Snap-3"), "the selection stays");
+    std::fs::create_dir(herd.join("below")).unwrap();
+    demo(&herd.join("below").join("deep"));
+    stage.play("<wait:below/deep/imageA><idle>");
+    std::fs::remove_file(herd.join("a-new-one.qcow2")).unwrap();
+    stage.play("<gone:a-new-one.qcow2><idle>");
+}

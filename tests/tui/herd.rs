@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cowherd::chain::Gate;
-use cowherd::chain::ViewSpec;
+use cowherd::chain::{Chain, Gate, Held, Layer, STRIP, StateSpec, Strip, Strips, View, ViewSpec};
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
-use cowherd::image::Format;
+use cowherd::image::{Format, State};
 use cowherd::job::{Phase, Snapshot};
 use cowherd::plan::{
     Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Plan, Ranges, Standing, States, Step,
@@ -267,4 +266,87 @@ pub fn judged(forest: &Forest) -> Vec<Judged> {
         Judged { path: node.path.clone(), standing, why, disk_size: node.disk_size, candidates: Vec::new() }
     };
     forest.nodes.iter().map(one).collect()
+}
+
+/// Strips for the chain of a view, as scattered as guests write; `None` when a layer is missing.
+pub fn strips(forest: &Forest, view: &ViewSpec) -> Option<Strips> {
+    let mut chain = vec![forest.find(&view.path)?];
+    while let Some(backing) = &forest.get(*chain.last()?)?.backing {
+        chain.push(backing.node?);
+    }
+    let top = forest.get(chain[0])?;
+    let state = |i: usize| match &view.state {
+        StateSpec::Id(id) if i == 0 => {
+            top.snapshots.iter().position(|s| s.id == *id).map_or(State::Active, State::Snapshot)
+        }
+        _ => State::Active,
+    };
+    let mut seen = vec![false; STRIP];
+    let piece = 20 * GIB / STRIP as u64;
+    let mut layers = Vec::new();
+    for (i, id) in chain.iter().enumerate() {
+        let node = forest.get(*id)?;
+        let mut strip = strip(&node.path, state(i), node.disk_size / piece, id.0.into());
+        for (held, seen) in strip.pieces.iter_mut().zip(&mut seen) {
+            if !*seen {
+                (held.data_seen, held.zero_seen) = (held.data, held.zero);
+                *seen |= held.data + held.zero > 0;
+            }
+        }
+        total(&mut strip);
+        layers.push(strip);
+    }
+    let snapshot = |(i, s): (usize, &SnapshotNode)| {
+        let own = strip(&top.path, State::Snapshot(i), s.exclusive_bytes.unwrap_or(0) / piece, 7 + i as u64);
+        let mut own = own;
+        for (held, now) in own.pieces.iter_mut().zip(&layers[0].pieces) {
+            if now.data > 0 {
+                (held.data, held.data_seen) = (piece, piece);
+            }
+        }
+        total(&mut own);
+        own
+    };
+    let snapshots = top.snapshots.iter().enumerate().map(snapshot).collect();
+    Some(Strips { span: 20 * GIB, layers, snapshots, more_snapshots: 0 })
+}
+
+fn strip(path: &Path, state: State, wanted: u64, seed: u64) -> Strip {
+    let piece = 20 * GIB / STRIP as u64;
+    let mut pieces = vec![Held::default(); STRIP];
+    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+    let mut left = wanted.max(20);
+    while left > 0 {
+        let (at, len) = (next(STRIP as u64), (1 + next(60)).min(left));
+        (at..at + len).for_each(|at| pieces[at as usize % STRIP].data = piece);
+        left -= len;
+    }
+    for _ in 0..3 {
+        let at = next(STRIP as u64 - 40) as usize;
+        pieces[at..at + 30].fill(Held { zero: piece, ..Held::default() });
+    }
+    let total = Held::default();
+    Strip { path: path.into(), state, size: 20 * GIB, pieces, total }
+}
+
+fn total(strip: &mut Strip) {
+    strip.total = strip.pieces.iter().fold(Held::default(), |sum, held| Held {
+        data: sum.data + held.data,
+        zero: sum.zero + held.zero,
+        data_seen: sum.data_seen + held.data_seen,
+        zero_seen: sum.zero_seen + held.zero_seen,
+    });
+}
+
+/// A disk in memory that reads `bytes`.
+pub fn disk(name: &str, bytes: Vec<u8>) -> View {
+    let file = Arc::new(cowherd::storage::MemFile::new(name, bytes));
+    let image = cowherd::image::open(file as Arc<dyn cowherd::storage::File>, Some(Format::Raw)).unwrap();
+    Chain::from_layers(vec![Layer::new(path(name), image)]).view(State::Active)
 }

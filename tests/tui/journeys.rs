@@ -90,7 +90,8 @@ fn a_plan_shows_everything_and_cancel_has_the_focus() {
         "move Snap-2.qcow2 to the trash",
         "waits in the trash",
         "qemu-img rebase -u",
-        "commit data:",
+        "commit data",
+        "protect",
     ] {
         stage.sees(text);
     }
@@ -228,7 +229,7 @@ fn help_is_searched_and_runs_the_line() {
     let mut stage = stage();
     stage.play("?").sees("show every key").play("problems").sees("go to the problems").lacks("rescan");
     stage.play("<enter>").lacks(" Help ").sees("Elsewhere");
-    stage.play("1g?backing file").sees("RootBase.img has no backing file").play("<enter>");
+    stage.play("<esc>g?backing file").sees("RootBase.img has no backing file").play("<enter>");
     stage.sees("RootBase.img has no backing file").sees(" Help ").play("<esc>");
 }
 
@@ -245,4 +246,85 @@ fn y_copies_the_path() {
     let mut stage = stage();
     stage.play("/Snap-3<enter><esc>y").sees("copied /var/lib/libvirt/images/Snap-3.qcow2");
     assert_eq!(stage.script.lock().copied, ["/var/lib/libvirt/images/Snap-3.qcow2"]);
+}
+
+#[test]
+fn the_layers_follow_the_selection() {
+    let mut stage = stage();
+    stage.play("/Snap-3<enter><esc>2<idle>").sees("What each layer holds").sees("Snap-1.qcow2").sees("░");
+    stage.lacks("internal snapshots hold");
+    stage.play("<esc>/imageB<enter><esc><idle>").sees("What its internal snapshots hold").sees("◆ sn1");
+    stage.play("/broken<enter><esc><idle>").sees("The layers cannot be told").sees("not there");
+    stage.play("[").sees("broken").play("]]").sees("format");
+}
+
+#[test]
+fn two_marked_views_are_compared() {
+    let mut stage = Stage::new(100, 30);
+    stage.play("v").sees("mark one view with Space");
+    stage.play("/Snap-2<enter><esc><space>").sees("✓").play("/sn1<enter><esc>v<idle>");
+    stage.sees("This cannot be compared").sees("pid 812").play("<esc>").lacks("Verify");
+    let disk = |fill| herd::disk("a.img", vec![fill; 1 << 20]);
+    let one = disk(7);
+    stage.script.lock().views = Some([one.clone(), one]);
+    stage.play("v<idle>").sees("✓ identical").sees("1 MiB compared, 1 MiB shared and therefore equal");
+    stage.play("y").sees("copied the command").play("<esc>");
+    let command = stage.script.lock().copied.pop().unwrap();
+    assert_eq!(
+        command,
+        "cowherd compare '/var/lib/libvirt/images/Snap-2.qcow2' '/var/lib/libvirt/images/imageB.qcow2@#2'"
+    );
+    stage.script.lock().views = Some([disk(7), disk(8)]);
+    stage.play("v<idle>").sees("✗ different in 1 MiB").sees("0x000000000000  1 MiB from 0").sees("[07");
+    stage.play("<esc><space>v<idle>").sees("Verify");
+    stage.play("<esc><esc>").lacks("✓").play("v").sees("mark one view");
+}
+
+#[test]
+fn counts_stand_until_they_are_counted_anew() {
+    let mut stage = stage();
+    stage.sees("840 MiB");
+    stage.play("R").sees("840 MiB").sees(" own ");
+}
+
+/// A job on `name` that was cut off.
+fn interrupted(name: &str) -> cowherd::job::Leftover {
+    cowherd::job::Leftover {
+        journal: herd::path(&format!(".{name}.journal")),
+        title: format!("commit {name} into Snap-1.qcow2"),
+        done: 2,
+        steps: 5,
+        rolling_back: false,
+        can_roll_back: true,
+        running: false,
+        files: vec![herd::path(name)],
+        remaining: Vec::new(),
+    }
+}
+
+#[test]
+fn a_problem_offers_its_remedy() {
+    let mut stage = stage();
+    stage.play("/broken<enter><esc>4").sees("Enter: say which image it is based on").play("<enter>");
+    stage.sees("Rebase broken.qcow2").play("<esc>");
+    stage
+        .play("<esc>g4")
+        .sees("Nothing is known to be wrong")
+        .play("<enter>")
+        .sees("nothing is offered here");
+    stage.script.lock().leftovers = vec![interrupted("Snap-2.qcow2")];
+    stage.play("<esc>R<idle>").sees("interrupted").play("/Snap-2<enter><esc>4");
+    stage
+        .sees("a job on it was interrupted")
+        .sees("steps were done")
+        .sees("Enter: finish the interrupted job");
+    stage.play("<enter>").sees("Plan: recover Snap-2.qcow2");
+}
+
+#[test]
+fn what_the_trash_holds_can_be_reclaimed() {
+    let mut stage = Stage::new(120, 24);
+    stage.lacks("reclaimable");
+    stage.script.lock().trash = vec![("a".into(), 300 << 20), ("b".into(), 212 << 20)];
+    stage.play("R<idle>").sees("512 MiB reclaimable");
 }

@@ -9,6 +9,7 @@ mod journeys;
 mod manners;
 mod pictures;
 mod pty;
+mod screens;
 mod sizes;
 mod stage;
 mod svg;

@@ -1,29 +1,17 @@
 //! The pictures in `screenshots/`. A stale one fails; `COWHERD_BLESS=1` draws them anew.
 
-use std::fs;
 use std::path::PathBuf;
 
 use cowherd::plan::{Hazard, HazardKind};
 use cowherd::tui::Options;
 
-use super::herd;
 use super::stage::Stage;
-use super::svg;
+use super::{herd, screens, svg};
 
 fn picture(name: &str, stage: &Stage) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(format!("{name}.svg"));
-    let drawn = svg::render(stage.app.backend().buffer());
-    if std::env::var_os("COWHERD_BLESS").is_some_and(|v| v == "1") {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &drawn).unwrap();
-    }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == drawn,
-        "{} is stale; look at it after: COWHERD_BLESS=1 cargo test --test tui pictures\n{}",
-        path.display(),
-        stage.screen()
-    );
+    screens::check(name, stage);
+    screens::kept(&path, &svg::render(stage.app.backend().buffer()));
 }
 
 #[test]
@@ -45,6 +33,56 @@ fn info() {
     let mut stage = Stage::new(100, 24);
     stage.play("/imageB<enter><esc>3");
     picture("info", &stage);
+}
+
+/// One base with branches, snapshots inside, a guest that runs, a broken image.
+#[test]
+fn figure() {
+    let mut before = herd::herd().nodes;
+    before.iter_mut().for_each(|node| node.children.clear());
+    let mut web = herd::node("web.qcow2", Some("imageB.qcow2"), 90 * herd::MIB);
+    web.snapshots = vec![herd::snapshot(1, "before-upgrade", "2026-11-20T08:00:00Z", 12 * herd::MIB)].into();
+    before.push(web);
+    before.push(herd::node("db.qcow2", Some("imageA.qcow2"), 700 * herd::MIB));
+    let options = Options { color: true, ..Options::default() };
+    let mut stage = Stage::with(120, 32, herd::forest(before), &options);
+    stage.play("/imageB<enter><esc>1");
+    picture("figure", &stage);
+}
+
+#[test]
+fn layers() {
+    let mut stage = Stage::new(100, 24);
+    stage.play("/imageC<enter><esc>2<idle>");
+    picture("layers", &stage);
+}
+
+/// Two disks of 8 MiB, the second one with some other bytes.
+fn disks(change: impl Fn(&mut [u8])) -> [cowherd::chain::View; 2] {
+    let mut bytes: Vec<u8> = (0..8_u32 << 20).map(|i| (i / 4096 * 37 + i % 251) as u8).collect();
+    bytes[3 << 20..5 << 20].fill(0);
+    let first = herd::disk("Snap-2.qcow2", bytes.clone());
+    change(&mut bytes);
+    [first, herd::disk("Snap-3.qcow2", bytes)]
+}
+
+#[test]
+fn verified_equal() {
+    let mut stage = Stage::new(100, 24);
+    stage.script.lock().views = Some(disks(|_| {}));
+    stage.play("/Snap-2<enter><esc><space>/Snap-3<enter><esc>v<idle>");
+    picture("verify-equal", &stage);
+}
+
+#[test]
+fn verified_different() {
+    let mut stage = Stage::new(100, 30);
+    stage.script.lock().views = Some(disks(|bytes| {
+        bytes[1_200_003..1_200_009].copy_from_slice(b"cowherd"[..6].as_ref());
+        bytes[6 << 20..(6 << 20) + 700_000].fill(0x55);
+    }));
+    stage.play("/Snap-2<enter><esc><space>/Snap-3<enter><esc>v<idle>");
+    picture("verify-different", &stage);
 }
 
 #[test]

@@ -30,6 +30,7 @@ impl Session {
             .env("COWHERD_LIBVIRT_DIRS", "")
             .args(args)
             .env("TERM", "xterm-256color")
+            .env("RUST_BACKTRACE", "0")
             .env_remove("NO_COLOR");
         for (name, value) in environment {
             command = command.env(name, value);
@@ -77,12 +78,28 @@ impl Session {
         self.wait(text, |screen| screen.contents().contains(text))
     }
 
+    #[track_caller]
+    fn sees_already(&self, text: &str) {
+        assert!(self.screen().contains(text), "no {text:?} on:\n{}", self.screen());
+    }
+
     fn loses(&mut self, text: &str) -> &mut Self {
         self.wait(&format!("{text} to go"), |screen| !screen.contents().contains(text))
     }
 
     fn types(&mut self, keys: &str) -> &mut Self {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
+        self
+    }
+
+    fn resize(&mut self, rows: u16, columns: u16) -> &mut Self {
+        let size = |n| NonZeroU16::new(n).unwrap();
+        // What was drawn for the old size is read first, so that it does not end up on the new one.
+        while let Ok(bytes) = self.output.try_recv() {
+            self.take(&bytes);
+        }
+        self.parser.set_size(size(rows), size(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
         self
     }
 
@@ -204,4 +221,62 @@ fn suspended_it_gives_the_terminal_back_and_takes_it_again() {
     }
     session.sees("Snap-4.qcow2").types("j").sees("Enter").types("q");
     assert!(session.ends().success());
+}
+
+#[test]
+fn every_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = herd(folder.path());
+    let sizes = [
+        (1, 1, None),
+        (15, 59, Some("needs 60x16, has 59x15")),
+        (16, 60, Some("RootBase.img")),
+        (24, 80, Some("Snap-4.qcow2")),
+        (24, 100, Some("Snap-4.qcow2")),
+        (60, 200, Some("imageC.qcow2")),
+    ];
+    for (rows, columns, text) in sizes {
+        let mut session = Session::start(rows, columns, &[&herd], &[]);
+        match text {
+            Some(text) => session.sees(text),
+            None => session.wait("anything", |screen| screen.alternate_screen() && screen.contents() != ""),
+        };
+        session.types("q");
+        assert!(session.ends().success(), "{columns}x{rows}");
+    }
+}
+
+#[test]
+fn resized_while_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = herd(folder.path());
+    let mut session = Session::start(24, 80, &[&herd], &[]);
+    session.sees("Snap-4.qcow2").resize(15, 59).sees("needs 60x16, has 59x15");
+    session.resize(60, 200).sees("imageC.qcow2").types("/Snap-2\r").sees("filter: Snap-2");
+    session.resize(1, 1).wait("one cell", |screen| screen.contents().chars().count() == 1);
+    session.resize(16, 60).sees("Snap-2.qcow2").resize(24, 100).sees("Figure").types("q");
+    assert!(session.ends().success());
+}
+
+#[test]
+fn without_a_usable_terminal_the_tree_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = herd(folder.path());
+    let mut session = Session::start(24, 80, &[&herd], &[("TERM", "dumb")]);
+    assert!(session.ends().success());
+    assert!(session.screen().contains("RootBase.img"), "{}", session.screen());
+    let piped = std::process::Command::new(env!("CARGO_BIN_EXE_cowherd")).arg(&herd).output().unwrap();
+    assert!(piped.status.success());
+    let text = String::from_utf8(piped.stdout).unwrap();
+    assert!(text.contains("Snap-4.qcow2") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn a_panic_restores_the_terminal_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = herd(folder.path());
+    let mut session = Session::start(24, 80, &[&herd], &[]);
+    session.sees("Snap-4.qcow2").types("m").sees("mouse on").types(":debug-panic\r");
+    assert_eq!(session.ends().code(), Some(101));
+    session.sees_already("asked for in the palette");
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cowherd::chain::Gate;
+use cowherd::chain::{Gate, Strips, View, ViewSpec};
 use cowherd::error::{Error, Kind, Result};
 use cowherd::forest::{Forest, ScanOptions};
 use cowherd::job::{Leftover, Phase, Report, Snapshot};
 use cowherd::plan::{Hazard, HazardKind, Judged};
-use cowherd::storage::Trashed;
-use cowherd::tui::{self, App, Engine, Host, Input, Operation, Options, Proposal, Running};
+use cowherd::storage::{Trashed, Watch};
+use cowherd::tui::{self, App, Begun, Engine, Host, Input, Operation, Options, Proposal, Running, Verified};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -28,11 +28,15 @@ pub struct Script {
     pub job: Option<Snapshot>,
     pub outcome: Option<std::result::Result<String, Kind>>,
     pub leftovers: Vec<Leftover>,
+    /// Names and sizes of what is in the trash.
+    pub trash: Vec<(String, u64)>,
     pub cancelled: bool,
     pub paused: bool,
     pub started: Vec<(String, Vec<HazardKind>)>,
     pub scans: usize,
     pub copied: Vec<String>,
+    /// What a verification compares.
+    pub views: Option<[View; 2]>,
     after: Option<Forest>,
 }
 
@@ -61,7 +65,14 @@ impl Engine for Shared {
     }
 
     fn trash(&self, _: &[PathBuf]) -> Result<Vec<Trashed>> {
-        Ok(Vec::new())
+        // Notes of the trash cannot be copied: made anew each time.
+        let file = |(name, disk_size): &(String, u64)| Trashed {
+            path: herd::path(&format!(".cowherd-trash/{name}.1")),
+            name: name.into(),
+            disk_size: *disk_size,
+            note: Err(Error::new(Kind::NotFound, "there is no note about it")),
+        };
+        Ok(self.lock().trash.iter().map(file).collect())
     }
 
     fn plan(&self, forest: &Forest, operation: &Operation, _: &Gate) -> Result<Proposal> {
@@ -81,6 +92,23 @@ impl Engine for Shared {
 
     fn judge(&self, forest: &Forest, _: &Gate) -> Vec<Judged> {
         herd::judged(forest)
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
+
+    fn strips(&self, view: &ViewSpec, _: &Gate, _: &dyn Fn() -> bool) -> Result<Strips> {
+        herd::strips(&self.lock().forest, view)
+            .ok_or_else(|| Error::new(Kind::NotFound, "the backing file is not there").at(&view.path))
+    }
+
+    fn verify(&self, _: &[ViewSpec; 2], _: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        let views = self.lock().views.clone();
+        let [a, b] = views.ok_or_else(|| Error::new(Kind::InUse, "in use by qemu-system-x86, pid 812"))?;
+        let verified = tui::verify_views(&a, &b, begin)?;
+        // A picture is the same on every machine.
+        Ok(Verified { took: Duration::from_secs(3), ..verified })
     }
 
     fn start(&self, proposal: Proposal, accepted: &[HazardKind], _: &Gate) -> Result<Box<dyn Running>> {

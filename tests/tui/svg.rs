@@ -67,13 +67,16 @@ fn run(buffer: &Buffer, x: u16, y: u16, out: &mut String) -> u16 {
     }
     if let Some((path, filled)) = shape(first.symbol(), at(x, y)) {
         let long = match first.symbol() {
-            "─" | "█" => (x..buffer.area.width).take_while(|x| buffer[(*x, y)] == *first).count() as u16,
+            "─" | "█" | "▆" => {
+                (x..buffer.area.width).take_while(|x| buffer[(*x, y)] == *first).count() as u16
+            }
             _ => 1,
         };
         let ((px, py), width) = (at(x, y), f64::from(long) * W);
         let path = match (long, first.symbol()) {
             (1, _) => path,
             (_, "─") => format!("M{px:.1} {:.1}h{width:.1}", py + H / 2.0),
+            (_, "▆") => format!("M{px:.1} {:.1}h{width:.1}v{:.1}h-{width:.1}z", py + H / 4.0, H * 0.75),
             _ => format!("M{px:.1} {py:.1}h{width:.1}v{H}h-{width:.1}z"),
         };
         let _ = writeln!(out, "<path d=\"{path}\" {}{}/>", paint(first, filled), opacity(first));
@@ -144,6 +147,17 @@ fn shape(symbol: &str, (x, y): (f64, f64)) -> Option<(String, bool)> {
             (part(eighths), true)
         }
         '◀' => (format!("M{r:.1} {:.1}v8L{x:.1} {cy:.1}z", cy - 4.0), true),
+        '▶' => (format!("M{x:.1} {:.1}v8L{r:.1} {cy:.1}z", cy - 4.0), true),
+        '▼' => (format!("M{:.1} {:.1}h7L{cx:.1} {:.1}z", cx - 3.5, y + 5.0, b - 4.0), true),
+        '▄' => (format!("M{x:.1} {cy:.1}h{W}v{:.1}h-{W}z", H / 2.0), true),
+        '▆' => (format!("M{x:.1} {:.1}h{W}v{:.1}h-{W}z", y + H / 4.0, H * 0.75), true),
+        '░' => {
+            let dots = (0..8).map(|i| {
+                let (row, col) = (f64::from(i / 2), f64::from(i % 2) + f64::from(i / 2 % 2) / 2.0);
+                format!("M{:.1} {:.1}h1.5v1.5h-1.5z", x + 0.6 + col * 4.2, y + 5.0 + row * 3.2)
+            });
+            (dots.collect(), true)
+        }
         '▲' => (format!("M{:.1} {:.1}h7L{cx:.1} {:.1}z", cx - 3.5, b - 5.0, y + 4.0), true),
         _ => return None,
     })

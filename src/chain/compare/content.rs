@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::Verifying;
 use super::walk::{PART, Part};
 use crate::chain::{View, ViewExtent};
 use crate::error::{Error, Result};
@@ -17,13 +18,21 @@ pub(super) struct Found {
     pub(super) shared_bytes: u64,
 }
 
-/// What all readers found together.
+/// What all readers found together, and whether the first difference is enough.
 #[derive(Default)]
-pub(super) struct Finds(Mutex<Option<Found>>);
+pub(super) struct Finds<'a> {
+    first: Mutex<Option<Found>>,
+    all: Option<&'a Verifying>,
+}
 
-impl Finds {
+impl<'a> Finds<'a> {
+    /// Differences are told to `watch` and end nothing.
+    pub(super) fn to_the_end(watch: &'a Verifying) -> Self {
+        Self { first: Mutex::default(), all: Some(watch) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Found>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is anything.
@@ -33,7 +42,7 @@ impl Finds {
 
     /// The find that comes first in guest order.
     pub(super) fn first(self) -> Option<Found> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.first.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Parts come back in any order; the first place counts.
@@ -59,30 +68,33 @@ impl<'a> Content<'a> {
         Self { sides: [Side::of(a), Side::of(b)] }
     }
 
-    /// Compares parts in guest order, until the first that differs or cannot be read.
-    pub(super) fn compare(&mut self, parts: &[Part], finds: &Finds) {
+    /// Compares parts in guest order, until the first that cannot be read, or that differs where that is enough.
+    pub(super) fn compare(&mut self, parts: &[Part], finds: &Finds<'_>) {
         for part in parts {
             if finds.any_before(part.at) {
                 return;
             }
-            let (at, what) = match self.difference(part) {
-                Ok(None) => continue,
-                Ok(Some(at)) => (at, Ok(())),
-                Err(e) => (part.at, Err(e)),
+            let found = |at, what| Found { at, what, shared_bytes: part.shared_bytes };
+            let (left, right) = match self.bytes(part) {
+                Ok(both) => both,
+                Err(e) => return finds.add(found(part.at, Err(e))),
             };
-            return finds.add(Found { at, what, shared_bytes: part.shared_bytes });
+            if left == right {
+                continue;
+            }
+            match finds.all {
+                Some(watch) => watch.differ(part.at, left, right),
+                None => {
+                    let same = left.iter().zip(right).take_while(|(x, y)| x == y).count();
+                    return finds.add(found(part.at + same as u64, Ok(())));
+                }
+            }
         }
     }
 
-    fn difference(&mut self, part: &Part) -> Result<Option<u64>> {
+    fn bytes(&mut self, part: &Part) -> Result<(&[u8], &[u8])> {
         let [a, b] = &mut self.sides;
-        let left = a.bytes(&part.runs[0], part.len as usize)?;
-        let right = b.bytes(&part.runs[1], part.len as usize)?;
-        if left == right {
-            return Ok(None);
-        }
-        let same = left.iter().zip(right).take_while(|(x, y)| x == y).count();
-        Ok(Some(part.at + same as u64))
+        Ok((a.bytes(&part.runs[0], part.len as usize)?, b.bytes(&part.runs[1], part.len as usize)?))
     }
 }
 

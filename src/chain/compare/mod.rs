@@ -5,12 +5,14 @@
 //! one, then reads and compares ([`content`]).
 
 mod content;
+mod verify;
 mod walk;
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use content::{Content, Finds, Found};
+pub use verify::{STRIP, Verification, Verifying, verify};
 use walk::Walk;
 
 use super::{Content as Looking, Differs, View};
@@ -49,24 +51,29 @@ pub struct Difference {
     pub offset: u64,
 }
 
-/// Compares content as a guest sees it, on all cores, until the first difference and a little beyond. `progress`
-/// is called with the bytes done and may stop the comparison by returning `false` ([`Kind::Cancelled`]).
-pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool + Send) -> Result<Comparison> {
+/// Goes through both views on all cores; tells the bytes that were equal without reading.
+fn run(a: &View, b: &View, finds: &Finds<'_>, progress: &mut (dyn FnMut(u64) -> bool + Send)) -> Result<u64> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).max(MIN_THREADS);
-    let finds = Finds::default();
-    let walk = Mutex::new(Walk::new(a, b, &mut progress));
-    let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next(&finds);
+    let walk = Mutex::new(Walk::new(a, b, progress));
+    let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next(finds);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut content = Content::of(a, b);
                 while let Some(parts) = next() {
-                    content.compare(&parts, &finds);
+                    content.compare(&parts, finds);
                 }
             });
         }
     });
-    let walked = walk.into_inner().unwrap_or_else(PoisonError::into_inner).shared_bytes();
+    walk.into_inner().unwrap_or_else(PoisonError::into_inner).shared_bytes()
+}
+
+/// Compares content as a guest sees it, on all cores, until the first difference and a little beyond. `progress`
+/// is called with the bytes done and may stop the comparison by returning `false` ([`Kind::Cancelled`]).
+pub fn compare(a: &View, b: &View, mut progress: impl FnMut(u64) -> bool + Send) -> Result<Comparison> {
+    let finds = Finds::default();
+    let walked = run(a, b, &finds, &mut progress);
     let sizes = (a.size(), b.size());
     match finds.first() {
         Some(Found { at, what: Ok(()), shared_bytes }) => Ok(Comparison {
@@ -202,6 +209,46 @@ mod tests {
         long[700_000] = 1;
         let told = compare(&raw(short), &raw(long), |_| true).unwrap();
         assert_eq!(told.difference, Some(Difference { offset: 700_000 }));
+    }
+
+    #[test]
+    fn every_difference_is_counted_and_the_first_ones_are_listed() {
+        let old = vec![7; 8 << 20];
+        let mut new = old.clone();
+        new[100] = 8;
+        new[700_000..2_500_000].fill(9);
+        new[8_388_607] = 8;
+        let (a, b) = (raw(old.clone()), raw(new.clone()));
+        let watch = Verifying::of(&a, &b);
+        let told = verify(&a, &b, &watch).unwrap();
+        assert_eq!(told.differences, [100..512, 700_000..2_500_096, 8_388_607..8 << 20]);
+        assert_eq!(told.different_bytes, 512 + (2_500_096 - 699_904) + 512);
+        assert_eq!(watch.strip()[..1], [512]);
+        assert_eq!(watch.progress(), (8 << 20, 8 << 20));
+        let (twin, watch) = (raw(old.clone()), Verifying::of(&a, &a));
+        assert!(verify(&a, &twin, &watch).unwrap().identical());
+        // As many as fit are listed, whoever finds them, and all are counted.
+        for sector in 0..8 << 11 {
+            new[sector * 512] = if sector % 2 == 0 { 6 } else { 7 };
+        }
+        new[700_000..2_500_000].fill(7);
+        (new[100], new[8_388_607]) = (7, 7);
+        for sector in (0..8 << 11).step_by(2) {
+            new[sector * 512] = 6;
+        }
+        let b = raw(new);
+        let told = verify(&a, &b, &Verifying::of(&a, &b)).unwrap();
+        assert_eq!(told.different_bytes, 4 << 20);
+        assert_eq!(told.differences.len(), 256);
+        assert!(told.differences.iter().enumerate().all(|(i, d)| d.start == 1024 * i as u64));
+    }
+
+    #[test]
+    fn a_verification_can_be_stopped() {
+        let view = raw(vec![9; 1 << 20]);
+        let watch = Verifying::of(&view, &view);
+        watch.stop();
+        assert_eq!(verify(&view, &view, &watch).unwrap_err().kind(), Kind::Cancelled);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<'a> Walk<'a> {
 
     /// The next window in which something must be read, in guest order. `None` at the end, which
     /// comes early when something was found or failed.
-    pub(super) fn next(&mut self, finds: &Finds) -> Option<Batch> {
+    pub(super) fn next(&mut self, finds: &Finds<'_>) -> Option<Batch> {
         let end = self.views[0].size().max(self.views[1].size());
         while self.at < end && self.failed.is_none() && !finds.any() {
             match self.step(end) {

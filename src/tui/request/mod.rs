@@ -159,6 +159,13 @@ pub(super) struct Beside {
     pub(super) trash: Vec<InTrash>,
 }
 
+impl Beside {
+    /// The job on the image at `path` that was cut off and waits for somebody.
+    pub(super) fn of(&self, path: &Path) -> Option<&Leftover> {
+        self.leftovers.iter().find(|left| !left.running && left.files.iter().any(|file| file == path))
+    }
+}
+
 /// A file in the trash, as much as a choice needs of it.
 #[derive(Debug, Clone)]
 pub(super) struct InTrash {

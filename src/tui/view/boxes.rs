@@ -10,23 +10,31 @@ use unicode_width::UnicodeWidthChar;
 use super::super::theme::{Glyphs, Theme};
 use crate::forest::{Figure, FigureBox, NodeId};
 
-/// Line `row` of a figure; the boxes of `marked` images stand out.
+/// Line `row` of a figure; the boxes of `marked` images, and those that a change concerns, stand out.
 pub(super) fn line(figure: &Figure, row: usize, marked: &[NodeId], glyphs: Glyphs) -> Line<'static> {
     let Some(text) = figure.lines.get(row) else { return Line::default() };
     let crossed = |b: &&FigureBox| b.row <= row && row < b.row + b.height;
     let boxes: Vec<_> = figure.boxes.iter().filter(crossed).collect();
+    let labels: Vec<_> = figure.labels.iter().filter(|label| label.row == row).collect();
     let mut spans: Vec<(String, Style)> = Vec::new();
-    let mut column = 0;
-    for c in text.chars() {
+    let (mut column, mut before) = (0, ' ');
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         let inside = boxes.iter().find(|b| b.col <= column && column < b.col + b.width);
-        let (c, style) = match inside {
-            Some(b) => in_box(c, b, (row, column), marked.contains(&b.node), glyphs),
-            None => (between(c, glyphs), if matches!(c, '<' | '^') { Theme::FOCUS } else { Theme::DIM }),
+        let label = labels.iter().find(|label| label.col <= column && column < label.col + label.width);
+        let (drawn, style) = match (inside, label) {
+            (Some(b), _) => in_box(c, b, (row, column), b.touched || marked.contains(&b.node), glyphs),
+            (None, Some(label)) => (c, if label.heading { Theme::BOLD } else { Theme::FOCUS }),
+            (None, None) => {
+                let drawn = between(c, before, chars.peek().copied().unwrap_or(' '), glyphs);
+                (drawn, if matches!(c, '<' | '>' | '^' | 'v') { Theme::FOCUS } else { Theme::DIM })
+            }
         };
         column += c.width().unwrap_or(0);
+        before = c;
         match spans.last_mut() {
-            Some((text, last)) if *last == style => text.push(c),
-            _ => spans.push((c.to_string(), style)),
+            Some((text, last)) if *last == style => text.push(drawn),
+            _ => spans.push((drawn.to_string(), style)),
         }
     }
     Line::from(spans.into_iter().map(|(text, style)| Span::styled(text, style)).collect::<Vec<_>>())
@@ -65,16 +73,32 @@ fn in_box(
     (c, style)
 }
 
-/// A character of an arrow.
-fn between(c: char, glyphs: Glyphs) -> char {
+/// A character of an arrow. Corners are open to the side where the line goes on.
+fn between(c: char, before: char, after: char, glyphs: Glyphs) -> char {
+    let goes_right = !after.is_whitespace() && after != '|' && (after == '-' || before != '-');
     match c {
         _ if glyphs.ascii => c,
         '-' => '─',
         '|' => '│',
         '<' => '◀',
+        '>' => '▶',
         '^' => '▲',
+        'v' => '▼',
         '+' => '├',
-        '\'' => '╰',
+        '.' => {
+            if goes_right {
+                '╭'
+            } else {
+                '╮'
+            }
+        }
+        '\'' => {
+            if goes_right {
+                '╰'
+            } else {
+                '╯'
+            }
+        }
         other => other,
     }
 }

@@ -96,12 +96,29 @@ fn rows(buf: &mut Buffer, area: Rect, columns: &Columns, model: &mut Model, focu
         let y = area.y + line as u16;
         let used = copy_tree(buf, &tree, line as u16, (area.x, y), columns.room(), row, glyphs);
         guides(buf, (area.x + GUTTER as u16, y), row, &model.pane, columns.room(), glyphs);
-        cells(buf, (area.x, y), columns, row, used, glyphs);
+        match interrupted(model, *id) {
+            false => cells(buf, (area.x, y), columns, row, used, glyphs),
+            true => {
+                let note = ("interrupted job: u".to_owned(), "interrupted");
+                let row = Row { problem: true, note, ..row.clone() };
+                cells(buf, (area.x, y), columns, &row, used, glyphs);
+            }
+        }
+        if model.forest.as_ref().is_some_and(|forest| model.pane.is_marked(forest, *id)) {
+            buf.set_string(area.x + 2, y, glyphs.marked, Theme::KEY);
+        }
         if model.pane.selected() == Some(*id) {
             select(buf, Rect { y, height: 1, ..area }, focused, glyphs);
         }
     }
     model.pane.drawn = drawn;
+}
+
+/// Whether a job that changes this image was cut off.
+fn interrupted(model: &Model, id: RowId) -> bool {
+    let RowId::Image(id) = id else { return false };
+    let node = model.forest.as_ref().and_then(|forest| forest.get(id));
+    node.is_some_and(|node| model.beside.of(&node.path).is_some())
 }
 
 /// Lets the widget draw into a buffer of its own: deep rows would write beyond its area. Returns

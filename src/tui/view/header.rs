@@ -50,9 +50,10 @@ fn counts(model: &Model, room: usize) -> Vec<Span<'static>> {
         }
         return vec![Span::styled(format!("looking{}", model.glyphs.cut), Theme::DIM)];
     };
-    let mut facts = facts(forest);
-    // How readily each one is given up: chains, then use, then bytes; images and problems stay.
-    for given_up in ["chain", "in use", "on disk"] {
+    let trash = model.beside.trash.iter().fold(0_u64, |sum, file| sum.saturating_add(file.disk_size));
+    let mut facts = facts(forest, trash);
+    // How readily each one is given up: chains, then use, then what is in the trash, then bytes; images and problems stay.
+    for given_up in ["chain", "in use", "reclaimable", "on disk"] {
         let width: usize = facts.iter().map(|(text, _)| text_fit::width(text) + 3).sum();
         if width > room + 3 {
             facts.retain(|(text, _)| !text.contains(given_up));
@@ -69,7 +70,7 @@ fn counts(model: &Model, room: usize) -> Vec<Span<'static>> {
     spans
 }
 
-fn facts(forest: &Forest) -> Vec<(String, Style)> {
+fn facts(forest: &Forest, trash: u64) -> Vec<(String, Style)> {
     let nodes = &forest.nodes;
     let chains = nodes.iter().filter(|n| n.children.is_empty() && n.backing.is_some()).count();
     let in_use = nodes.iter().filter(|n| n.in_use.is_some()).count();
@@ -81,6 +82,9 @@ fn facts(forest: &Forest) -> Vec<(String, Style)> {
         facts.push((format!("{in_use} in use"), Theme::LIVE));
     }
     facts.push((format!("{} on disk", text_fit::size(disk)), Theme::PLAIN));
+    if trash > 0 {
+        facts.push((format!("{} reclaimable", text_fit::size(trash)), Theme::PLAIN));
+    }
     if broken > 0 {
         facts.push((text_fit::count(broken, "problem"), Theme::DANGER));
     }

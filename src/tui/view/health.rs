@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::model::Model;
+use super::super::remedy;
 use super::super::theme::Theme;
 use super::super::words;
 use super::parts;
@@ -15,11 +16,7 @@ use crate::text::Shown;
 const LISTED: usize = 100;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
-    let width = area.width.saturating_sub(4) as usize;
-    let lines = lines(model, width);
-    let block = parts::tabs(model);
-    let max = parts::scrolled(frame, area, block, lines, model.detail_scroll, model.glyphs);
-    model.detail_scroll_max = max;
+    parts::tab(frame, area, model, lines);
 }
 
 fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
@@ -35,6 +32,18 @@ fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
 fn own(node: &Node, model: &Model, width: usize) -> Vec<Line<'static>> {
     let glyphs = model.glyphs;
     let mut out = Vec::new();
+    if let Some(left) = model.beside.of(&node.path) {
+        let mark = format!("{} ", glyphs.problem);
+        out.extend(parts::item(&mark, Theme::DANGER, "a job on it was interrupted", width, Theme::DANGER));
+        let text = format!("{}: {} of {} steps were done.", Shown::new(&left.title), left.done, left.steps);
+        out.extend(parts::item("  ", Theme::PLAIN, &text, width, Theme::PLAIN));
+        let how = match left.can_roll_back {
+            true => "It can be finished, or undone.",
+            false => "It can be finished; it can no longer be undone.",
+        };
+        out.extend(parts::item("  ", Theme::PLAIN, how, width, Theme::DIM));
+        out.push(Line::default());
+    }
     for problem in &node.problems {
         let mark = format!("{} ", glyphs.problem);
         out.extend(parts::item(
@@ -49,7 +58,7 @@ fn own(node: &Node, model: &Model, width: usize) -> Vec<Line<'static>> {
         out.extend(parts::item("  ", Theme::PLAIN, words::remedy(problem), width, Theme::DIM));
         out.push(Line::default());
     }
-    if node.problems.is_empty() {
+    if node.problems.is_empty() && model.beside.of(&node.path).is_none() {
         let mark = format!("{} ", glyphs.ok);
         out.extend(parts::item(
             &mark,
@@ -58,6 +67,11 @@ fn own(node: &Node, model: &Model, width: usize) -> Vec<Line<'static>> {
             width,
             Theme::PLAIN,
         ));
+    }
+    if let Some(offer) = remedy::offer(model) {
+        let mark = format!("{} ", glyphs.into);
+        out.extend(parts::item(&mark, Theme::KEY, &format!("Enter: {}", offer.words), width, Theme::BOLD));
+        out.push(Line::default());
     }
     if let Some(user) = &node.in_use {
         let mark = format!("{} ", glyphs.in_use);

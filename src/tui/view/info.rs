@@ -15,11 +15,7 @@ use crate::forest::{Backing, Forest, Node, NodeId, SnapshotNode};
 use crate::text::{Shown, human_size};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
-    let width = area.width.saturating_sub(4) as usize;
-    let lines = lines(model, width);
-    let block = parts::tabs(model);
-    let max = parts::scrolled(frame, area, block, lines, model.detail_scroll, model.glyphs);
-    model.detail_scroll_max = max;
+    parts::tab(frame, area, model, lines);
 }
 
 /// The selected image or snapshot in at most five lines.

@@ -32,6 +32,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Some(_) if model.leaving => Some(" quitting when it is done, Esc stays "),
         Some(_) if focused => Some(" x stops it "),
         Some(_) => None,
+        None if model.jobs.iter().any(|job| job.comparable().is_some()) => {
+            Some(" v verifies the copy, Esc dismisses ")
+        }
         None => Some(" Esc dismisses "),
     };
     if let Some(hint) = hint {

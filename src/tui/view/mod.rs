@@ -13,10 +13,12 @@ mod help;
 mod hints;
 mod info;
 mod jobs;
+mod layers;
 mod palette;
 mod parts;
 mod plan;
 mod plan_text;
+mod verify;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -37,8 +39,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return too_small(frame, area);
     }
+    let verifying = model.verify_screen().is_some();
     let planning = model.plan_overlay().is_some();
-    let strip = jobs::height(model, planning);
+    let strip = jobs::height(model, planning || verifying);
     let [head, body, strip, hint] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(0),
@@ -46,7 +49,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
         Constraint::Length(1),
     ]));
     header::draw(frame, head, model);
-    if planning {
+    if verifying {
+        verify::draw(frame, body, model);
+    } else if planning {
         plan::draw(frame, body, model);
     } else if model.cleaning().is_some() {
         cleaning::draw(frame, body, model);
@@ -82,6 +87,7 @@ fn panes(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
 fn detail(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     match model.tab {
         Tab::Figure => figure::draw(frame, area, model),
+        Tab::Layers => layers::draw(frame, area, model),
         Tab::Info => info::draw(frame, area, model),
         Tab::Health => health::draw(frame, area, model),
     }

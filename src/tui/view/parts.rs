@@ -72,6 +72,17 @@ pub(super) fn scrolled(
     max
 }
 
+/// The detail pane with what `lines` says, scrolled.
+pub(super) fn tab(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &mut Model,
+    lines: impl Fn(&Model, usize) -> Vec<Line<'static>>,
+) {
+    let lines = lines(model, area.width.saturating_sub(4) as usize);
+    model.detail_scroll_max = scrolled(frame, area, tabs(model), lines, model.detail_scroll, model.glyphs);
+}
+
 /// A window of `width` by `height` in the middle of `area`, with what was there wiped away.
 pub(super) fn window(frame: &mut Frame<'_>, area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));

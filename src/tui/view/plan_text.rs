@@ -2,12 +2,10 @@
 
 use ratatui::text::{Line, Span};
 
-use super::super::figure::Drawing;
 use super::super::plan_screen::{PlanScreen, Ready};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::{boxes, parts};
-use crate::forest::NodeId;
 use crate::plan::{Cost, Hazard, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
@@ -16,42 +14,21 @@ pub(super) const NAME_PROMPT: &str = "To consent, type ";
 
 /// The forest now and after, and what flows between.
 pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
-    let Some(ready) = screen.ready() else { return Vec::new() };
-    let draw = |drawing: &Drawing, marked: &[NodeId]| -> Vec<_> {
-        (0..drawing.figure.lines.len()).map(|row| boxes::line(&drawing.figure, row, marked, glyphs)).collect()
+    let Some(Ready { drawing, .. }) = screen.ready() else { return Vec::new() };
+    let line = |row| boxes::line(&drawing.figure, row, &[], glyphs);
+    let mut out: Vec<_> = (0..drawing.figure.lines.len()).map(line).collect();
+    let more = match (drawing.width.saturating_sub(screen.pan) > width, screen.pan > 0) {
+        (true, _) => format!("   {} more: l", glyphs.into),
+        (false, true) => "   back: h".to_owned(),
+        (false, false) => return out,
     };
-    let [marked_before, marked_after] = &ready.marked;
-    let title = |text: &'static str, drawing: &Drawing| {
-        let more = match (drawing.width.saturating_sub(screen.pan) > width, screen.pan > 0) {
-            (true, _) => format!("   {} more: l", glyphs.into),
-            (false, true) => "   back: h".to_owned(),
-            (false, false) => String::new(),
-        };
-        // The headings stay where they are while the figures under them are panned.
-        let indent = " ".repeat(screen.pan);
-        Line::from(vec![Span::raw(indent), Span::styled(text, Theme::BOLD), Span::styled(more, Theme::DIM)])
-    };
-    let mut out = vec![title("Now", &ready.before)];
-    out.extend(draw(&ready.before, marked_before));
-    out.push(Line::default());
-    out.extend(flows(&ready.proposal.plan, screen.pan, glyphs));
-    out.push(Line::default());
-    out.push(title("After", &ready.after));
-    out.extend(draw(&ready.after, marked_after));
+    // Where there is more to see stays in view while the figure under it is panned.
+    let indent = Span::raw(" ".repeat(screen.pan));
+    if let Some(first) = out.first_mut() {
+        first.spans.insert(0, indent);
+        first.push_span(Span::styled(more, Theme::DIM));
+    }
     out
-}
-
-fn flows(plan: &Plan, indent: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
-    let name = |path: &std::path::Path| {
-        Shown::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()).into_string()
-    };
-    let line = |flow: &crate::plan::Flow| {
-        Line::from(vec![
-            Span::styled(format!("{}  {} {}: ", " ".repeat(indent), glyphs.down, flow.label), Theme::FOCUS),
-            Span::raw(format!("{} {} {}", name(&flow.from), glyphs.into, name(&flow.into))),
-        ])
-    };
-    plan.flows.iter().map(line).collect()
 }
 
 /// What consent is about: what changes, what to know, what it costs.

@@ -1,87 +1,33 @@
-//! The forest as boxes and arrows: bases on the left, overlays to the right, branches below.
+//! Trees as boxes and arrows on a canvas.
 
-use super::label::{Glyphs, short_names, width};
-use super::{Forest, Node, NodeId};
+use std::collections::{HashMap, HashSet};
+
+use super::super::label::{Glyphs, short_names, width};
+use super::super::{Forest, Node, NodeId};
+use super::FigureBox;
+use super::canvas::Canvas;
 use crate::chain::MAX_DEPTH;
 
 /// Widest name in a box, in columns.
 const NAME_COLUMNS: usize = 24;
 /// Most snapshots listed in a box.
 const SNAPSHOTS: usize = 8;
-const ARROW: &str = "<----";
+/// Columns between a box and the next one.
+const GAP: usize = 5;
+/// Images of a chain that are worth one box for all.
+const RUN: usize = 4;
 
-/// A drawing and where its boxes are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figure {
-    /// The drawing, escaped and safe to print; no trailing blanks.
-    pub lines: Vec<String>,
-    /// One box for each image drawn, bases before what is based on them.
-    pub boxes: Vec<FigureBox>,
-}
-
-/// Where the box of one image is in a [`Figure`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FigureBox {
-    /// The image.
-    pub node: NodeId,
-    /// Line of the top border, from 0.
-    pub row: usize,
-    /// Terminal column of the left border, from 0.
-    pub col: usize,
-    /// Columns, borders included.
-    pub width: usize,
-    /// Lines, borders included.
-    pub height: usize,
-}
-
-impl FigureBox {
-    fn bottom(&self) -> usize {
-        self.row + self.height - 1
-    }
-
-    /// Line with the name, where arrows arrive.
-    fn name_row(&self) -> usize {
-        self.row + 1
-    }
-
-    /// Column where branches leave downwards.
-    fn trunk(&self) -> usize {
-        self.col + (self.width - 1) / 2
-    }
-}
-
-/// The forest as lines of boxes and arrows.
-pub fn figure(forest: &Forest, ascii: bool) -> Vec<String> {
-    layout(forest, ascii).lines
-}
-
-/// Draws the forest, one tree below the other. `ascii` avoids everything outside ASCII but what the
-/// names contain.
-///
-/// Images deeper than [`MAX_DEPTH`] are counted in the box of the last one drawn.
-pub fn layout(forest: &Forest, ascii: bool) -> Figure {
-    let mut drawing = Drawing {
-        forest,
-        glyphs: Glyphs::new(ascii),
-        names: short_names(forest),
-        children: main_line_first(forest),
-        canvas: Canvas::default(),
-        boxes: Vec::with_capacity(forest.nodes.len()),
-    };
-    let mut row = 0;
-    for root in forest.roots() {
-        row = drawing.tree(root, row) + 2;
-    }
-    Figure { lines: drawing.canvas.into_lines(), boxes: drawing.boxes }
-}
-
-struct Drawing<'a> {
+pub(super) struct Drawing<'a> {
     forest: &'a Forest,
     glyphs: Glyphs,
     names: Vec<String>,
     children: Vec<Vec<NodeId>>,
-    canvas: Canvas,
-    boxes: Vec<FigureBox>,
+    /// Images that need no box of their own, where several follow one another.
+    spared: HashSet<NodeId>,
+    /// Columns where boxes stand if there is room.
+    places: HashMap<NodeId, usize>,
+    pub(super) canvas: Canvas,
+    pub(super) boxes: Vec<FigureBox>,
 }
 
 /// A box whose children are being drawn.
@@ -102,10 +48,54 @@ impl Open {
     }
 }
 
-impl Drawing<'_> {
+impl<'a> Drawing<'a> {
+    pub(super) fn new(forest: &'a Forest, ascii: bool) -> Self {
+        Self {
+            forest,
+            glyphs: Glyphs::new(ascii),
+            names: short_names(forest),
+            children: main_line_first(forest),
+            spared: HashSet::new(),
+            places: HashMap::new(),
+            canvas: Canvas::default(),
+            boxes: Vec::with_capacity(forest.nodes.len()),
+        }
+    }
+
+    /// Draws one box for several of these images that follow one another.
+    pub(super) fn sparing(self, spared: HashSet<NodeId>) -> Self {
+        Self { spared, ..self }
+    }
+
+    /// The trees one below the other.
+    pub(super) fn stacked(mut self) -> Self {
+        let mut row = 0;
+        for root in self.forest.roots() {
+            row = self.tree(root, row) + 2;
+        }
+        self
+    }
+
+    /// The trees with their boxes at these columns, side by side where there is room.
+    pub(super) fn placed(mut self, places: HashMap<NodeId, usize>) -> Self {
+        self.places = places;
+        let mut all = Canvas::default();
+        for root in self.forest.roots() {
+            let first = self.boxes.len();
+            self.tree(root, 0);
+            let tree = std::mem::take(&mut self.canvas);
+            let row = if all.has_room_for(&tree, 0) { 0 } else { all.height() + 1 };
+            self.boxes.iter_mut().skip(first).for_each(|at| at.row += row);
+            all.add(tree, row);
+        }
+        self.canvas = all;
+        self
+    }
+
     /// Draws a tree with its top at `row`; returns its lowest line. Not recursive: chains are deep.
     fn tree(&mut self, root: NodeId, row: usize) -> usize {
-        let Some(at) = self.draw_box(root, row, 0, 0) else { return row };
+        let col = self.places.get(&root).copied().unwrap_or(0);
+        let Some(at) = self.draw_box(root, row, col, 0) else { return row };
         let mut open = vec![Open::new(at)];
         let mut lowest = row;
         while let Some(depth) = open.len().checked_sub(1) {
@@ -129,10 +119,17 @@ impl Drawing<'_> {
             parent.next_child += 1;
             let (from, more) = (parent.at, parent.next_child < children.len());
             let trunk_row = parent.trunk_row;
-            let col = from.col + from.width + ARROW.len();
-            let Some(at) = self.draw_box(child, row, col, depth + 1) else { continue };
+            let wanted = self.places.get(&child).copied().unwrap_or(0);
+            let col = wanted.max(from.col + from.width + GAP);
+            let (spared, last) = self.run(child);
+            let at = match spared >= RUN {
+                true => self.draw_gap(last, spared, row, col),
+                false => self.draw_box(child, row, col, depth + 1),
+            };
+            let Some(at) = at else { continue };
             if first {
-                self.canvas.put(at.name_row(), from.col + from.width, ARROW);
+                let right = from.col + from.width;
+                self.canvas.line(at.name_row(), right, &format!("<{}", "-".repeat(col - right - 1)));
             } else {
                 self.branch(from, trunk_row, at, more);
             }
@@ -148,14 +145,30 @@ impl Drawing<'_> {
         lowest
     }
 
+    /// How many images from `child` on are spared, and the last of them.
+    fn run(&self, child: NodeId) -> (usize, NodeId) {
+        let (mut count, mut last, mut next) = (0, child, Some(child));
+        while let Some(id) = next.filter(|id| self.spared.contains(id)) {
+            (count, last) = (count + 1, id);
+            next = self.children.get(id.0 as usize).and_then(|children| children.first().copied());
+        }
+        (count, last)
+    }
+
+    /// Draws one box for `count` images, of which `last` is the last.
+    fn draw_gap(&mut self, last: NodeId, count: usize, row: usize, col: usize) -> Option<FigureBox> {
+        let text = format!("{} {count} more", self.glyphs.ellipsis);
+        Some(self.frame(last, &[text], row, col))
+    }
+
     /// Draws the arm of a branch, and the trunk down to it from `trunk_row` on.
     fn branch(&mut self, from: FigureBox, trunk_row: usize, to: FigureBox, more: bool) {
         let trunk = from.trunk();
         for row in trunk_row..to.name_row() {
-            self.canvas.put(row, trunk, if row == from.bottom() + 1 { "^" } else { "|" });
+            self.canvas.line(row, trunk, if row == from.bottom() + 1 { "^" } else { "|" });
         }
         let joint = if more { "+" } else { "'" };
-        self.canvas.put(to.name_row(), trunk, &format!("{joint}{}", "-".repeat(to.col - trunk - 1)));
+        self.canvas.line(to.name_row(), trunk, &format!("{joint}{}", "-".repeat(to.col - trunk - 1)));
     }
 
     /// Draws a box and remembers it; `None` for an id that is not of this forest.
@@ -170,15 +183,22 @@ impl Drawing<'_> {
             let left = (inner - width(line)) / 2;
             line.insert_str(0, &" ".repeat(left));
         }
-        let height = head.len() + list.len() + 2;
+        head.append(&mut list);
+        Some(self.frame(id, &head, row, col))
+    }
+
+    /// Draws lines in a box.
+    fn frame(&mut self, node: NodeId, lines: &[String], row: usize, col: usize) -> FigureBox {
+        let inner = lines.iter().map(|line| width(line)).max().unwrap_or(0);
+        let height = lines.len() + 2;
         self.canvas.put(row, col, &format!(".{}.", "-".repeat(inner + 2)));
-        for (line, row) in head.iter().chain(&list).zip(row + 1..) {
+        for (line, row) in lines.iter().zip(row + 1..) {
             self.canvas.put(row, col, &format!("| {line}{} |", " ".repeat(inner - width(line))));
         }
         self.canvas.put(row + height - 1, col, &format!("'{}'", "-".repeat(inner + 2)));
-        let at = FigureBox { node: id, row, col, width: inner + 4, height };
+        let at = FigureBox { node, row, col, width: inner + 4, height, touched: false };
         self.boxes.push(at);
-        Some(at)
+        at
     }
 
     /// What a box says: lines to be centred, and the list below them.
@@ -204,6 +224,17 @@ impl Drawing<'_> {
         list.extend(kinds.into_iter().map(|kind| format!("! {kind}")));
         (head, list)
     }
+}
+
+/// Images that say nothing by themselves: in the middle of a chain, and not near any of those to `keep`.
+pub(super) fn spare(forest: &Forest, keep: impl Fn(NodeId) -> bool) -> HashSet<NodeId> {
+    let plain = |id: &NodeId| {
+        let (Some(node), Some(parent)) = (forest.get(*id), forest.parent(*id)) else { return false };
+        let [child] = node.children.as_slice() else { return false };
+        let quiet = node.snapshots.is_empty() && node.problems.is_empty() && node.in_use.is_none();
+        quiet && ![*id, parent, *child].into_iter().any(&keep)
+    };
+    forest.ids().filter(plain).collect()
 }
 
 /// The children of each image, the one with the longest chain above it first: it goes on to the right,
@@ -246,36 +277,3 @@ fn kind_line(node: &Node) -> Option<String> {
         (false, format) => Some(format!("({format})")),
     }
 }
-
-/// Lines made of pieces at columns. Pieces of a line never overlap.
-#[derive(Default)]
-struct Canvas {
-    rows: Vec<Vec<(usize, String)>>,
-}
-
-impl Canvas {
-    fn put(&mut self, row: usize, col: usize, text: &str) {
-        if self.rows.len() <= row {
-            self.rows.resize_with(row + 1, Vec::new);
-        }
-        self.rows[row].push((col, text.to_owned()));
-    }
-
-    fn into_lines(self) -> Vec<String> {
-        let line = |mut pieces: Vec<(usize, String)>| {
-            pieces.sort_by_key(|(col, _)| *col);
-            let (mut line, mut at) = (String::new(), 0);
-            for (col, text) in pieces {
-                line.extend(std::iter::repeat_n(' ', col.saturating_sub(at)));
-                at = col + width(&text);
-                line.push_str(&text);
-            }
-            line
-        };
-        self.rows.into_iter().map(line).collect()
-    }
-}
-
-#[cfg(test)]
-#[path = "figure_tests.rs"]
-mod tests;

@@ -1,6 +1,9 @@
 use super::super::fixtures::{forest, node, snapshots};
-use super::super::{InUse, Problem, ProblemKind};
+use std::path::Path;
+
+use super::super::{InUse, Node, Problem, ProblemKind};
 use super::*;
+use crate::chain::MAX_DEPTH;
 use crate::storage::{Holder, LockState};
 
 fn assert_drawn(forest: &Forest, ascii: bool, expected: &str) {
@@ -133,4 +136,95 @@ fn a_chain_beyond_the_limit_is_counted_not_drawn() {
     let figure = layout(&chain, true);
     assert_eq!(figure.boxes.len(), MAX_DEPTH);
     assert!(figure.lines.join("\n").contains(&format!("+{} more", 2000 - MAX_DEPTH)));
+}
+
+/// RootBase and the snapshots above it, as in the notes.
+fn notes() -> Forest {
+    forest([
+        node("RootBase.img", None),
+        node("Snap-1.qcow2", Some("RootBase.img")),
+        node("Snap-2.qcow2", Some("Snap-1.qcow2")),
+        node("Snap-3.qcow2", Some("Snap-2.qcow2")),
+        node("Snap-4.qcow2", Some("Snap-3.qcow2")),
+    ])
+}
+
+fn flows<'a>(label: &'static str, pairs: &[(&'a str, &'a str)]) -> Vec<DataFlow<'a>> {
+    let path = |name: &'a str| Path::new(name);
+    pairs.iter().map(|(from, into)| DataFlow { from: path(from), into: path(into), label }).collect()
+}
+
+fn assert_change(before: &Forest, after: &Forest, flows: &[DataFlow<'_>], expected: &str) {
+    let drawn = change(before, after, flows, true).lines.join("\n");
+    let expected = expected.trim_matches('\n');
+    assert!(drawn == expected, "drawn:\n{drawn}\nexpected:\n{expected}");
+}
+
+#[test]
+fn arrows_go_around_branches() {
+    let mut before = notes().nodes;
+    before.push(node("Overlay-2.qcow2", Some("Snap-1.qcow2")));
+    let before = forest(before.into_iter().map(untied));
+    let after = forest([
+        node("RootBase.img", None),
+        node("Snap-1.qcow2", Some("RootBase.img")),
+        node("Overlay-2.qcow2", Some("Snap-1.qcow2")),
+        node("Snap-3.qcow2", Some("Snap-1.qcow2")),
+        node("Snap-4.qcow2", Some("Snap-3.qcow2")),
+    ]);
+    let mut flows = flows("commit data", &[("/d/Snap-2.qcow2", "/d/Snap-1.qcow2")]);
+    flows.push(DataFlow {
+        from: Path::new("/d/Snap-1.qcow2"),
+        into: Path::new("/d/Overlay-2.qcow2"),
+        label: "protect",
+    });
+    assert_change(
+        &before,
+        &after,
+        &flows,
+        "
+now
+.----------.     .---------.     .---------.     .---------.     .----------.
+| RootBase |<----| Snap-1  |<----| Snap-2  |<----| Snap-3  |<----|  Snap-4  |
+|  (raw)   |     | (qcow2) |     | (qcow2) |---. | (qcow2) |     | (Active) |
+'----------'     '---------'     '---------'   | '---------'     '----------'
+                      ^ |                      |
+                      | |        .-----------. |
+                      '-|--------| Overlay-2 | |
+                        |        | (Active)  | |
+                        |        '-----------' |
+                        |                      |
+                   .----|---commit data--------'
+                   |    '-----protect------.
+after              v                       |
+.----------.     .---------.               |     .---------.     .----------.
+| RootBase |<----| Snap-1  |<--------------|-----| Snap-3  |<----|  Snap-4  |
+|  (raw)   |     | (qcow2) |               |     | (qcow2) |     | (Active) |
+'----------'     '---------'               |     '---------'     '----------'
+                      ^                    v
+                      |          .-----------.
+                      '----------| Overlay-2 |
+                                 | (Active)  |
+                                 '-----------'
+",
+    );
+}
+
+fn untied(mut node: Node) -> Node {
+    node.children.clear();
+    node
+}
+
+#[test]
+fn a_long_chain_is_abbreviated_away_from_what_is_looked_at() {
+    let name = |i: usize| format!("{i:02}.qcow2");
+    let chain = forest((0..60).map(|i| node(&name(i), (i > 0).then(|| name(i - 1)).as_deref())));
+    let drawn = layout_around(&chain, &[NodeId(30)], true).lines.join("\n");
+    let expected = "
+.---------.     .------------.     .---------.     .---------.     .---------.     .------------.     .----------.
+|   00    |<----| .. 28 more |<----|   29    |<----|   30    |<----|   31    |<----| .. 27 more |<----|    59    |
+| (qcow2) |     '------------'     | (qcow2) |     | (qcow2) |     | (qcow2) |     '------------'     | (Active) |
+'---------'                        '---------'     '---------'     '---------'                        '----------'
+";
+    assert!(drawn == expected.trim_matches('\n'), "{drawn}");
 }
