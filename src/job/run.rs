@@ -222,9 +222,11 @@ impl<'a> Run<'a> {
 
     /// A job without a journal has done all of it or nothing.
     fn without_journal(&self, error: Error) -> Error {
+        let compares = self.task.steps.iter().any(|step| matches!(step, Step::Compare { .. }));
         let said = match (error.kind(), self.switched) {
-            (Kind::Cancelled, true) => "the change is made, and not compared",
-            (Kind::Cancelled, false) => rolled_back(),
+            (Kind::Cancelled, true) if compares => "the change is made, and not compared",
+            // One that is switched already changed no view: what changes one is over with its switch.
+            (Kind::Cancelled, _) => rolled_back(),
             (Kind::Differs, true) => AS_IT_IS,
             (Kind::Differs, false) => "nothing was made or changed",
             _ => return error,

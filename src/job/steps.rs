@@ -79,14 +79,7 @@ impl Run<'_> {
         let (in_file, shares) = (target.in_place() && copy.mode != CopyMode::New, file.shares_blocks());
         let looks = copy.sparse || packer.is_some();
         let done = if looks && suits(&*target) || !shares && !in_file {
-            let pipeline = Pipeline {
-                source: &source,
-                progress,
-                pace,
-                packer,
-                sparse: copy.sparse,
-                bytes: copy.data_bytes,
-            };
+            let pipeline = Pipeline { source: &source, progress, pace, packer, sparse: copy.sparse };
             match copy.mode == CopyMode::New && suits(&*target) {
                 true => pipeline.make(runs, &mut *target),
                 false => pipeline.fill(runs, &mut *target, &beat),

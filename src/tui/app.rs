@@ -110,11 +110,11 @@ where
                 // Nobody can press a key any more.
                 Err(_) => self.model.done = true,
             },
-            recv(answers) -> answer => if let Ok(answer) = answer { self.answer(answer); },
+            recv(answers) -> answer => if let Ok(answer) = answer { self.answer(answer)?; },
             recv(timer) -> _ => {}
         }
         while let Ok(answer) = answers.try_recv() {
-            self.answer(answer);
+            self.answer(answer)?;
         }
         while let Ok(input) = inputs.try_recv() {
             self.input(input)?;
@@ -263,15 +263,19 @@ where
         ScanOptions { gate: self.model.gate.clone(), space: false, domain_folders: domain_folders() }
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: Answer) -> Result<()> {
         self.changed = true;
+        let mut effects = Vec::new();
         match answer {
             Answer::Forest { number, .. } if number != self.scan_number => {}
             Answer::Forest { counted, result, .. } => {
                 match result {
                     // A count that was overtaken by a change is stale already.
                     Ok(_) if counted && self.scan_again => {}
-                    Ok(forest) => self.model.set_forest(forest),
+                    Ok(forest) => {
+                        self.model.set_forest(forest);
+                        effects = update::look_again(&mut self.model);
+                    }
                     Err(e) => self.model.scan_failed(e.to_string()),
                 }
                 self.model.scanning = !counted;
@@ -319,6 +323,7 @@ where
                 }
             }
         }
+        effects.into_iter().try_for_each(|effect| self.perform(effect))
     }
 
     fn start(&mut self, proposal: Proposal, accepted: &[HazardKind]) {

@@ -6,6 +6,13 @@ pub(super) fn score(typed: &str, text: &str) -> Option<i32> {
     typed.split_whitespace().try_fold(0, |sum, word| Some(sum + word_score(word, text)?))
 }
 
+/// The same for a sentence: whole pieces only, since some letters in order are in every sentence.
+pub(super) fn words(typed: &str, sentence: &str) -> Option<i32> {
+    let sentence = sentence.to_lowercase();
+    let all = typed.split_whitespace().all(|word| sentence.contains(&word.to_lowercase()));
+    all.then_some(0)
+}
+
 fn word_score(word: &str, text: &str) -> Option<i32> {
     let (word, text) = (word.to_lowercase(), text.to_lowercase());
     if let Some(at) = text.find(&word) {

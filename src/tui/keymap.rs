@@ -340,6 +340,13 @@ pub(super) fn of(contexts: &[Context]) -> impl Iterator<Item = &'static Binding>
     TABLE.iter().filter(move |b| contexts.contains(&b.context))
 }
 
+/// The first key of an action on the main screen, as people read it.
+pub(super) fn key_of(model: &Model, action: Action) -> String {
+    let binding = TABLE.iter().find(|b| b.context == C::Main && b.action == action);
+    let label = binding.map(|b| model.keymap.label(b, model.glyphs.ascii)).unwrap_or_default();
+    label.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// The key table of the README, in Markdown.
 pub fn key_table() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");

@@ -19,7 +19,7 @@ pub(super) fn lines(model: &Model) -> Vec<&'static Binding> {
         let known = found.iter().any(|(_, other)| other.action == binding.action);
         // The name counts more than the sentence.
         let by_name = fuzzy::score(typed, binding.action.name()).map(|score| score + 200);
-        let whole = || fuzzy::score(typed, &format!("{} {}", binding.action.other_words(), binding.help));
+        let whole = || fuzzy::words(typed, &format!("{} {}", binding.action.other_words(), binding.help));
         if let (false, Some(score)) = (known, by_name.or_else(whole)) {
             found.push((score, binding));
         }

@@ -1,13 +1,18 @@
 //! The plan screen's state: plans that are being made or shown, their options, and the consent.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
 use tui_input::Input;
 
 use super::figure::Drawing;
 use super::operation::{Operation, Proposal, Tier, Way, safest, ways};
 use super::request::{Asked, Request, Value};
+use super::text_fit;
 use crate::error::Error;
-use crate::forest::{self, Forest, NodeId};
-use crate::plan::{Hazard, HazardKind};
+use crate::forest::{self, Forest, NodeId, SnapshotNode};
+use crate::plan::{Hazard, HazardKind, Plan, SnapshotRequest};
 use crate::text::Shown;
 
 /// Images beyond which only what the plan touches is drawn.
@@ -110,6 +115,18 @@ impl PlanScreen {
         }
     }
 
+    /// Whether the images of a plan are no more what they were.
+    pub(super) fn is_outdated(&self, forest: &Forest) -> bool {
+        let plans = self.planned.iter().filter_map(|planned| planned.as_ref().ok());
+        self.awaited.is_none() && plans.clone().any(|ready| outdated(&ready.proposal.plan, forest))
+    }
+
+    /// Goes back to where no key consents to anything.
+    pub(super) fn calm_down(&mut self) {
+        self.field = Field::Cancel;
+        self.name = Input::default();
+    }
+
     /// Takes over an answer, unless it is stale. Says whether it was taken.
     pub(super) fn answer(&mut self, number: u64, planned: Vec<Planned>) -> bool {
         if self.awaited != Some(number) {
@@ -144,8 +161,7 @@ impl PlanScreen {
         if self.planned.len() > 1 {
             self.at = (self.at + 1) % self.planned.len();
             self.chosen = true;
-            self.field = Field::Cancel;
-            self.name = Input::default();
+            self.calm_down();
             self.notice = None;
             (self.scroll, self.reveal) = (0, true);
         }
@@ -169,7 +185,17 @@ impl PlanScreen {
     }
 
     fn raw_name(&self) -> String {
-        self.ways.get(self.at).map(|way| way.operation.name()).unwrap_or_default()
+        let operation = self.ways.get(self.at).map(|way| &way.operation);
+        let snapshot = self.request.subject.as_ref().and_then(|subject| subject.snapshot.as_ref());
+        match (operation, snapshot) {
+            // Planned by its id, which nobody has in mind.
+            (Some(Operation::Snapshot { request: SnapshotRequest::Delete(_), .. }), Some((_, name)))
+                if !name.is_empty() =>
+            {
+                name.clone()
+            }
+            (operation, _) => operation.map(Operation::name).unwrap_or_default(),
+        }
     }
 
     /// The options that change the plan in place, by number of the field.
@@ -301,8 +327,12 @@ impl Ready {
             .filter(|flow| Some(&*flow.from) == operation.subject() || flow.label != "protect");
         let ends = about.flat_map(|flow| [&*flow.from, &*flow.into]);
         let touched: Vec<_> = operation.subject().into_iter().chain(ends).collect();
+        // What stands alone, or is gone, afterwards does not take the rest of its tree out of the picture.
+        let known = plan.concerned(&plan.before);
         let part = |forest: &Forest| {
-            let part = plan.concerned(forest);
+            let made = plan.concerned(forest);
+            let here = |path: &Path| known.find(path).is_some() || made.find(path).is_some();
+            let part = forest.families(|node| here(&node.path));
             if part.nodes.len() > DRAWN_MAX { near(&part, &touched) } else { part }
         };
         let figure = forest::change(&part(&plan.before), &part(&plan.after), &plan.data_flows(), ascii);
@@ -310,8 +340,31 @@ impl Ready {
     }
 }
 
+/// Bytes a second of an ordinary disk, as long as no job has shown better.
+const ORDINARY_RATE: u64 = 300 << 20;
+
+impl Ready {
+    /// Whether there are figures to show.
+    pub(super) fn is_drawn(&self) -> bool {
+        !self.drawing.figure.boxes.is_empty()
+    }
+
+    /// About how long it takes, in words; nothing for what moves no data.
+    pub(super) fn time(&self) -> Option<String> {
+        let cost = self.proposal.plan.cost;
+        let seconds = cost.read_bytes.max(cost.write_bytes) / ORDINARY_RATE;
+        let bound = if cost.exact { "about" } else { "at most about" };
+        let text = match seconds {
+            _ if cost.write_bytes == 0 => return None,
+            0 => "a second, or less".to_owned(),
+            _ => format!("{bound} {} at 300 MiB/s", text_fit::clock(Duration::from_secs(seconds))),
+        };
+        Some(text)
+    }
+}
+
 /// What is touched, what that is based on, and what is based on it directly.
-fn near(forest: &Forest, touched: &[&std::path::Path]) -> Forest {
+fn near(forest: &Forest, touched: &[&Path]) -> Forest {
     let mut ids: Vec<NodeId> = Vec::new();
     for id in touched.iter().filter_map(|path| forest.find(path)) {
         ids.push(id);
@@ -321,6 +374,21 @@ fn near(forest: &Forest, touched: &[&std::path::Path]) -> Forest {
     ids.sort();
     ids.dedup();
     forest.part(&ids)
+}
+
+/// Whether the images that a plan is about are no more what they were when it was made.
+fn outdated(plan: &Plan, forest: &Forest) -> bool {
+    // What is counted, and room on the disk, can differ without anything having changed.
+    let bare = |forest: &Forest| {
+        let mut part = plan.concerned(forest);
+        for node in &mut part.nodes {
+            (node.exclusive_bytes, node.disk_size) = (None, 0);
+            let bare = |s: &SnapshotNode| SnapshotNode { exclusive_bytes: None, ..s.clone() };
+            node.snapshots = Arc::new(node.snapshots.iter().map(bare).collect());
+        }
+        part.nodes
+    };
+    bare(&plan.before) != bare(forest)
 }
 
 impl Refusal {

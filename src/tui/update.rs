@@ -15,6 +15,7 @@ use super::request::Verb;
 use super::update_cleaning as cleaning;
 use super::update_form as form;
 use super::update_plan as plan;
+pub(super) use super::update_plan::look_again;
 use super::update_verify as verify;
 use crate::text::Shown;
 

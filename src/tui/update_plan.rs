@@ -1,5 +1,7 @@
 //! What actions do on the plan screen.
 
+use tui_input::Input;
+
 use super::action::{Action, Effect};
 use super::form::Form;
 use super::model::{Model, Overlay};
@@ -35,6 +37,20 @@ fn ask(model: &mut Model) -> Vec<Effect> {
     if operations.is_empty() { Vec::new() } else { vec![Effect::Plan { number, operations }] }
 }
 
+/// After a scan: a plan for what is not so any more is made anew, and has to be agreed to anew.
+pub(super) fn look_again(model: &mut Model) -> Vec<Effect> {
+    let Some(forest) = model.forest.clone() else { return Vec::new() };
+    let Some(screen) = model.plan_screen().filter(|screen| screen.is_outdated(&forest)) else {
+        return Vec::new();
+    };
+    screen.calm_down();
+    let effects = ask(model);
+    if let Some(screen) = model.plan_screen() {
+        screen.notice = Some("planned anew: the images changed meanwhile".to_owned());
+    }
+    effects
+}
+
 /// Does `action` if it belongs to the plan screen.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     let screen = model.plan_screen()?;
@@ -66,6 +82,8 @@ fn toggle(model: &mut Model) -> Vec<Effect> {
     match (screen.field, screen.options().first()) {
         (Field::Option(at), _) => {
             screen.request.fields.get_mut(at).into_iter().for_each(|field| field.turn(true));
+            // The name was typed for another plan.
+            screen.name = Input::default();
             ask(model)
         }
         (_, Some(first)) => {

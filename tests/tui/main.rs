@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod cleaning;
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod herd;
 mod journeys;
 mod manners;
 mod pictures;
 mod pty;
+mod readme;
+mod real;
 mod screens;
 mod sizes;
 mod stage;

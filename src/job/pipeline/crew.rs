@@ -1,7 +1,6 @@
 //! The workers, as the driver sees them, and the buffers that go round.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -9,10 +8,7 @@ use super::BUFFERS;
 use super::worker::{Done, Piece, Task};
 use crate::error::Result;
 use crate::job::died;
-use crate::storage::{CopyBuffer, File};
-
-/// Room that is taken at the end of a file at once: within it several can write at a time, and at its end one.
-const AHEAD: u64 = 64 << 20;
+use crate::storage::CopyBuffer;
 
 /// The workers, as the driver sees them.
 pub(super) struct Crew {
@@ -22,30 +18,6 @@ pub(super) struct Crew {
     pub(super) buffers: Vec<CopyBuffer>,
     /// What was read and not yet placed.
     pub(super) read: BTreeMap<u64, Piece>,
-    pub(super) ahead: Ahead,
-}
-
-/// Room at the end of the file.
-pub(super) struct Ahead {
-    pub(super) file: Arc<dyn File>,
-    /// Where it ends.
-    pub(super) end: u64,
-    /// Bytes that more can be taken.
-    pub(super) left: u64,
-}
-
-impl Ahead {
-    /// Sees to it that there is room for `len` bytes at `to`, when that is the end of the file.
-    pub(super) fn take(&mut self, to: u64, len: u64) -> Result<()> {
-        let more = (to.saturating_add(len)).saturating_sub(self.end);
-        if more == 0 || more > self.left {
-            return Ok(());
-        }
-        let more = more.max(AHEAD).min(self.left);
-        self.file.reserve(self.end, more)?;
-        (self.end, self.left) = (self.end + more, self.left - more);
-        Ok(())
-    }
 }
 
 impl Crew {

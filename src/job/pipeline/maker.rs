@@ -100,12 +100,7 @@ impl Maker<'_> {
         }
         match parts.is_empty() {
             true => self.crew.buffers.push(buffer),
-            false => {
-                for (to, part) in &parts {
-                    self.crew.ahead.take(*to, part.len() as u64)?;
-                }
-                self.crew.ask(Task::Write { parts, buffer })?;
-            }
+            false => self.crew.ask(Task::Write { parts, buffer })?,
         }
         Ok(())
     }
@@ -147,13 +142,7 @@ impl Maker<'_> {
             let (host, n) = self.target.allocate(Guest(at + done), len - done)?;
             let n = n.min(len - done);
             self.target.map(Guest(at + done), host, n)?;
-            let part = (from + done) as usize..(from + done + n) as usize;
-            match parts.last_mut() {
-                Some((to, last)) if *to + last.len() as u64 == host.0 && last.end == part.start => {
-                    last.end = part.end;
-                }
-                _ => parts.push((host.0, part)),
-            }
+            parts.push((host.0, (from + done) as usize..(from + done + n) as usize));
             done += n;
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::image::{Packer, Target};
 use crate::plan::{Source, StateRuns, drive};
 use crate::storage::CopyBuffer;
 
-use crew::{Ahead, Crew};
+use crew::Crew;
 use maker::Maker;
 use worker::{Common, Stretch, Task};
 
@@ -39,8 +39,6 @@ pub(in crate::job) struct Pipeline<'a> {
     pub(in crate::job) packer: Option<Packer>,
     /// Whether what turns out to be zeros is left out: the image has nothing there yet.
     pub(in crate::job) sparse: bool,
-    /// Bytes that are stored at most.
-    pub(in crate::job) bytes: u64,
 }
 
 /// Whether pieces hold whole units of `target`.
@@ -98,7 +96,6 @@ impl Pipeline<'_> {
         let file = target.file().clone();
         let common =
             Common { source: self.source, file: &*file, looks, packer: self.packer, unit: target.unit() };
-        let packs = common.packer.is_some();
         let (todo, tasks) = unbounded();
         let (tell, told) = unbounded();
         let workers = std::thread::available_parallelism().map_or(1, usize::from) + MORE_WORKERS;
@@ -110,9 +107,7 @@ impl Pipeline<'_> {
             // They end when the crew does.
             drop((tasks, tell));
             let buffers = std::iter::repeat_with(|| CopyBuffer::of(PIECE as usize)).take(BUFFERS).collect();
-            let left = if target.in_place() || packs { 0 } else { self.bytes };
-            let ahead = Ahead { end: file.len()?, left, file: file.clone() };
-            let crew = Crew { todo, told, buffers, read: BTreeMap::new(), ahead };
+            let crew = Crew { todo, told, buffers, read: BTreeMap::new() };
             work(crew, self.progress, self.pace, self.sparse, target)
         })
     }
@@ -129,12 +124,10 @@ struct Load {
 impl Load {
     fn go(&mut self, crew: &mut Crew) -> Result<()> {
         let (to, stretches) = (self.to, std::mem::take(&mut self.stretches));
-        let len = std::mem::take(&mut self.len);
-        if len == 0 {
+        if std::mem::take(&mut self.len) == 0 {
             return Ok(());
         }
         let buffer = crew.buffer()?;
-        crew.ahead.take(to, len)?;
         crew.ask(Task::Copy { to, stretches, buffer })
     }
 }

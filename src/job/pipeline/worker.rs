@@ -95,7 +95,7 @@ impl Common<'_> {
             }
             Task::Write { parts, mut buffer } => {
                 let bytes = buffer.bytes();
-                for (to, part) in parts {
+                for (to, part) in together(parts, bytes) {
                     write_bulk(self.file, to, bytes.get(part).unwrap_or_default())?;
                 }
                 Ok(Done::Wrote(buffer))
@@ -139,4 +139,20 @@ impl Common<'_> {
         }
         self.packer.as_ref().and_then(|packer| packer(unit)).map_or(Unit::AsItIs, Unit::Packed)
     }
+}
+
+/// Moves what goes to one place of the file together: what lies between was left out.
+fn together(parts: Vec<Part>, bytes: &mut [u8]) -> Vec<Part> {
+    let mut whole: Vec<Part> = Vec::new();
+    for (to, part) in parts {
+        match whole.last_mut() {
+            Some((start, last)) if *start + last.len() as u64 == to => {
+                let end = last.end + part.len();
+                bytes.copy_within(part, last.end);
+                last.end = end;
+            }
+            _ => whole.push((to, part)),
+        }
+    }
+    whole
 }

@@ -68,6 +68,11 @@ impl Proposal {
         self.plan.hazards.push(Hazard::new(kind, message));
     }
 
+    /// Whether anybody knows what it costs: what is left of an interrupted job was not counted.
+    pub(in crate::tui) fn is_costed(&self) -> bool {
+        matches!(self.work, Work::Plan | Work::Empty { .. })
+    }
+
     /// How much consent it takes.
     pub(in crate::tui) fn tier(&self) -> Tier {
         if !self.plan.unaccepted(&[]).is_empty() {

@@ -23,6 +23,11 @@ pub(in crate::tui) fn ways(forest: &Forest, operation: Operation) -> Vec<Way> {
 
 /// What `operation` itself is called, and the other way.
 fn others(forest: &Forest, operation: &Operation) -> Option<(String, Way)> {
+    if let Operation::Recover { journal, roll_back } = operation {
+        let other = Operation::Recover { journal: journal.clone(), roll_back: !roll_back };
+        let name = |back| if back { "undo it" } else { "finish it" }.to_owned();
+        return Some((name(*roll_back), Way { name: name(!roll_back), operation: other }));
+    }
     let id = forest.find(operation.subject()?)?;
     let node = forest.get(id)?;
     match operation {
@@ -37,7 +42,7 @@ fn others(forest: &Forest, operation: &Operation) -> Option<(String, Way)> {
                     remove: true,
                     no_protect: *no_protect,
                 };
-                (up(node), Way { name: down(base), operation: other })
+                (up(forest, node), Way { name: down(base), operation: other })
             })
         }
         Operation::Commit { top, base, keep: false, no_protect, .. } => {
@@ -46,7 +51,7 @@ fn others(forest: &Forest, operation: &Operation) -> Option<(String, Way)> {
             let base = forest.get(parent)?;
             (to_parent && !node.children.is_empty()).then(|| {
                 let other = Operation::Delete { image: top.clone(), no_protect: *no_protect };
-                (down(base), Way { name: up(node), operation: other })
+                (down(base), Way { name: up(forest, node), operation: other })
             })
         }
         Operation::Pull { image: _, base: Some(wanted) } => {
@@ -66,11 +71,6 @@ fn others(forest: &Forest, operation: &Operation) -> Option<(String, Way)> {
                 (own, Way { name: down(base), operation: other })
             })
         }
-        Operation::Recover { journal, roll_back } => {
-            let other = Operation::Recover { journal: journal.clone(), roll_back: !roll_back };
-            let name = |back| if back { "undo it" } else { "finish it" }.to_owned();
-            Some((name(*roll_back), Way { name: name(!roll_back), operation: other }))
-        }
         _ => None,
     }
 }
@@ -83,10 +83,10 @@ fn down(base: &Node) -> String {
     format!("commit down into {}", shown(base))
 }
 
-fn up(node: &Node) -> String {
-    match node.children.len() {
-        1 => "pull up into what is based on it".to_owned(),
-        n => format!("pull up into its {n} children"),
+fn up(forest: &Forest, node: &Node) -> String {
+    match node.children.as_slice() {
+        [one] => format!("pull up into {}", forest.get(*one).map(shown).unwrap_or_default()),
+        more => format!("pull up into its {} children", more.len()),
     }
 }
 

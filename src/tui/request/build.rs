@@ -77,9 +77,12 @@ pub(super) fn operation(request: &Request, forest: &Forest) -> Result<Operation,
     })
 }
 
-/// Whether what is exported goes on an older image.
-pub(super) fn is_delta(request: &Request) -> bool {
-    matches!(request.pick("what"), Some(Pick::View(..)))
+/// Of a delta, the image that should hold the older view.
+pub(super) fn held(request: &Request) -> Option<&Path> {
+    match request.pick("what") {
+        Some(Pick::View(_, held)) => Some(held),
+        _ => None,
+    }
 }
 
 fn nothing(key: &'static str) -> Wrong {

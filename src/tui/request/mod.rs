@@ -245,10 +245,18 @@ impl Request {
         }
     }
 
+    /// What an empty answer stands for, safe to print.
+    pub(super) fn placeholder(&self, field: &Field) -> String {
+        let held = build::held(self).filter(|_| field.key == "older");
+        held.and_then(Path::file_name)
+            .map(|name| Shown::new(&name.to_string_lossy()).into_string())
+            .unwrap_or_default()
+    }
+
     /// Whether a field means anything with the other answers as they are.
     pub(super) fn matters(&self, field: &Field) -> bool {
         // Only a delta is based on something.
-        field.key != "older" || build::is_delta(self)
+        field.key != "older" || build::held(self).is_some()
     }
 
     pub(super) fn field(&self, key: &str) -> Option<&Field> {

@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::super::form::Form;
 use super::super::model::{Model, Overlay};
-use super::super::request::{Choice, Field, Value};
+use super::super::request::{Choice, Field, Request, Value};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::parts;
@@ -33,7 +33,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         if focused {
             cursor = cursor_in(field, inside, column).map(|x| (x, lines.len()));
         }
-        lines.extend(answer(field, focused, inside, column, model.glyphs));
+        lines.extend(answer(&form.request, field, focused, inside, column, model.glyphs));
         if let Some(wrong) = form.wrong.as_ref().filter(|wrong| wrong.key == field.key) {
             let mark = format!("{}{} ", " ".repeat(column), model.glyphs.problem);
             lines.extend(parts::item(&mark, Theme::DANGER, &wrong.why, inside, Theme::DANGER));
@@ -63,7 +63,14 @@ fn foot(form: &Form, width: usize, glyphs: Glyphs) -> Line<'static> {
     Line::styled(text_fit::fit(text, width, glyphs.cut), Theme::DIM)
 }
 
-fn answer(field: &Field, focused: bool, width: usize, column: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+fn answer(
+    request: &Request,
+    field: &Field,
+    focused: bool,
+    width: usize,
+    column: usize,
+    glyphs: Glyphs,
+) -> Vec<Line<'static>> {
     let name = text_fit::left(&field.label, column, glyphs.cut);
     let name = Span::styled(name, if focused { Theme::TITLE } else { Theme::DIM });
     let room = width.saturating_sub(column);
@@ -72,6 +79,10 @@ fn answer(field: &Field, focused: bool, width: usize, column: usize, glyphs: Gly
             let scroll = input.visual_scroll(room.saturating_sub(1).max(1));
             let text: String = Shown::new(input.value()).as_str().chars().skip(scroll).collect();
             let style = if focused { Style::new().add_modifier(Modifier::UNDERLINED) } else { Theme::PLAIN };
+            if text.is_empty() {
+                let text = text_fit::left(&request.placeholder(field), room, "");
+                return vec![Line::from(vec![name, Span::styled(text, style.patch(Theme::DIM))])];
+            }
             vec![Line::from(vec![name, Span::styled(text_fit::left(&text, room, ""), style)])]
         }
         Value::Toggle(on) => {

@@ -5,11 +5,16 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::super::action::Action;
 use super::super::jobs::{JobEntry, Outcome};
+use super::super::keymap;
 use super::super::model::{Focus, Model};
+use super::super::request::Verb;
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::parts;
+use crate::job::Leftover;
+use crate::text::Shown;
 
 /// Results that are shown at a time.
 const RESULTS: usize = 2;
@@ -18,7 +23,10 @@ const RESULTS: usize = 2;
 pub(super) fn height(model: &Model, planning: bool) -> u16 {
     let running = 2 * u16::from(model.running().is_some());
     let over = model.jobs.iter().filter(|job| job.outcome.is_some() && !planning);
-    let lines = running + over.map(|job| 1 + u16::from(remedy(job).is_some())).take(RESULTS).sum::<u16>();
+    let interrupted = u16::from(interrupted(model).is_some() && !planning);
+    let lines = interrupted
+        + running
+        + over.map(|job| 1 + u16::from(remedy(job).is_some())).take(RESULTS).sum::<u16>();
     if lines == 0 { 0 } else { lines + 2 }
 }
 
@@ -32,6 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Some(_) if model.leaving => Some(" quitting when it is done, Esc stays "),
         Some(_) if focused => Some(" x stops it "),
         Some(_) => None,
+        None if model.jobs.is_empty() => None,
         None if model.jobs.iter().any(|job| job.comparable().is_some()) => {
             Some(" v verifies the copy, Esc dismisses ")
         }
@@ -45,8 +54,37 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let width = inner.width as usize;
     let over = model.jobs.iter().rev().filter(|job| job.outcome.is_some()).take(RESULTS);
     let mut lines: Vec<_> = model.running().map(|job| running(job, model.glyphs, width)).unwrap_or_default();
+    if model.plan_overlay().is_none() {
+        lines.extend(interrupted(model).map(|job| cut_off(model, job, width)));
+    }
     lines.extend(over.flat_map(|job| result(job, model.glyphs, width)));
     frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// The first job that was cut off, in whatever process.
+fn interrupted(model: &Model) -> Option<&Leftover> {
+    model.beside.leftovers.first().filter(|_| model.running().is_none())
+}
+
+fn cut_off(model: &Model, job: &Leftover, width: usize) -> Line<'static> {
+    let glyphs = model.glyphs;
+    let head = format!("{} interrupted", glyphs.problem);
+    let more = match model.beside.leftovers.len() {
+        0 | 1 => String::new(),
+        n => format!(", and {} more", n - 1),
+    };
+    let steps = format!("{} of {} steps done{more}", job.done, job.steps);
+    let key = keymap::key_of(model, Action::Operate(Verb::Recover));
+    let hint = format!("{key} finish or undo it");
+    let used = text_fit::width(&head) + text_fit::width(&steps) + text_fit::width(&hint) + 7;
+    let title = Shown::new(&job.title).into_string();
+    let title = text_fit::left(&title, width.saturating_sub(used), glyphs.cut);
+    Line::from(vec![
+        Span::styled(head, Theme::WARN),
+        Span::raw(format!("  {title}  ")),
+        Span::styled(steps, Theme::DIM),
+        Span::styled(format!("   {hint}"), Theme::KEY),
+    ])
 }
 
 fn running(job: &JobEntry, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {

@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::super::model::{Model, Overlay};
 use super::super::operation::Tier;
-use super::super::plan_screen::{Field, PlanScreen, Refusal};
+use super::super::plan_screen::{Field, PlanScreen, Ready, Refusal};
 use super::super::reasons;
 use super::super::request::Value;
 use super::super::text_fit;
@@ -43,7 +43,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
         None if screen.ready().is_none() => {
             message(frame, body, vec![Line::raw(format!("Making the plan{}", glyphs.cut))]);
         }
-        None if body.width >= SIDE_BY_SIDE => side_by_side(frame, body, screen, glyphs),
+        None if body.width >= SIDE_BY_SIDE && screen.ready().is_some_and(Ready::is_drawn) => {
+            side_by_side(frame, body, screen, glyphs)
+        }
         None => one_below_the_other(frame, body, screen, glyphs),
     }
     draw_rule(frame, area, rule, screen, glyphs);

@@ -6,7 +6,7 @@ use super::super::plan_screen::{PlanScreen, Ready};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::{boxes, parts};
-use crate::plan::{Cost, Hazard, HazardSeverity, Plan};
+use crate::plan::{Cost, Hazard, HazardKind, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
 /// What stands before the name that must be typed.
@@ -14,7 +14,9 @@ pub(super) const NAME_PROMPT: &str = "To consent, type ";
 
 /// The forest now and after, and what flows between.
 pub(super) fn figures(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
-    let Some(Ready { drawing, .. }) = screen.ready() else { return Vec::new() };
+    let Some(Ready { drawing, .. }) = screen.ready().filter(|ready| ready.is_drawn()) else {
+        return Vec::new();
+    };
     let line = |row| boxes::line(&drawing.figure, row, &[], glyphs);
     let mut out: Vec<_> = (0..drawing.figure.lines.len()).map(line).collect();
     let more = match (drawing.width.saturating_sub(screen.pan) > width, screen.pan > 0) {
@@ -39,12 +41,14 @@ pub(super) fn summary(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<
     out.extend(changes(plan, width, glyphs));
     out.push(Line::default());
     if !plan.hazards.is_empty() {
-        out.extend(hazards(plan, width, glyphs));
+        out.extend(hazards(plan, screen.ways.len() > 1, width, glyphs));
         out.push(Line::default());
     }
-    out.push(parts::heading("Cost"));
-    out.extend(cost(ready, width));
-    out.push(Line::default());
+    if ready.proposal.is_costed() {
+        out.push(parts::heading("Cost"));
+        out.extend(cost(ready, width));
+        out.push(Line::default());
+    }
     out
 }
 
@@ -84,21 +88,19 @@ fn alternatives(screen: &PlanScreen, width: usize, glyphs: Glyphs) -> Vec<Line<'
             true => (glyphs.marker, Theme::BOLD),
             false => (" ", Theme::PLAIN),
         };
-        let best = if screen.safest == Some(i) {
-            format!("  {} cheapest safe way", glyphs.ok)
-        } else {
-            String::new()
-        };
         out.push(Line::from(vec![
             Span::styled(format!(" {mark} "), Theme::FOCUS),
-            Span::styled(text_fit::fit(&way.name, width.saturating_sub(3 + best.len()), glyphs.cut), style),
-            Span::styled(best, Theme::OK),
+            Span::styled(text_fit::fit(&way.name, width.saturating_sub(3), glyphs.cut), style),
         ]));
         let text = match screen.planned.get(i) {
             Some(Ok(ready)) => way_cost(&ready.proposal.plan),
             Some(Err(refusal)) => format!("not possible: {}", refusal.what),
             None => format!("planning{}", glyphs.cut),
         };
+        if screen.safest == Some(i) {
+            let text = format!("{} cheapest safe way", glyphs.ok);
+            out.push(Line::from(vec![Span::raw("     "), Span::styled(text, Theme::OK)]));
+        }
         out.extend(parts::item("     ", Theme::PLAIN, &text, width, Theme::DIM));
     }
     out.push(Line::default());
@@ -133,13 +135,15 @@ fn short(view: &str, plan: &Plan) -> String {
     Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string()
 }
 
-fn hazards(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
+/// The hazards, the worst first. That there is another way is not said twice.
+fn hazards(plan: &Plan, other_way: bool, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let title = match plan.forbidden() {
         Some(_) => Line::styled("It cannot be done", Theme::DANGER),
         None if !plan.unaccepted(&[]).is_empty() => Line::styled("Needs your consent", Theme::DANGER),
         None => parts::heading("Worth knowing"),
     };
-    let mut hazards: Vec<&Hazard> = plan.hazards.iter().collect();
+    let said = |h: &&Hazard| other_way && h.kind == HazardKind::OtherWay;
+    let mut hazards: Vec<&Hazard> = plan.hazards.iter().filter(|h| !said(h)).collect();
     hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
     let mut out = vec![title];
     for hazard in hazards {
@@ -163,11 +167,15 @@ fn cost(ready: &Ready, width: usize) -> Vec<Line<'static>> {
         ("writes", format!("{bound}{}", human_size(write_bytes))),
         ("frees", freed(freed_bytes, freed_after_trash_bytes)),
     ];
+    if let Some(time) = ready.time() {
+        rows.push(("time", time));
+    }
     let free = ready.free.map(|free| format!(" of {} free", human_size(free))).unwrap_or_default();
     let short = ready.free.is_some_and(|free| free < peak_extra_bytes);
     rows.push(("extra space", format!("{bound}{}{free}", human_size(peak_extra_bytes))));
+    let last = rows.len() - 1;
     let lines = |(i, (name, value)): (usize, (&str, String))| {
-        let style = if short && i == 3 { Theme::DANGER } else { Theme::PLAIN };
+        let style = if short && i == last { Theme::DANGER } else { Theme::PLAIN };
         let name = text_fit::left(&format!("   {name}"), 16, "");
         parts::item(&name, Theme::DIM, &value, width, style)
     };
