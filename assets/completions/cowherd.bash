@@ -34,6 +34,9 @@ _cowherd() {
             cowherd,compare)
                 cmd="cowherd__subcmd__compare"
                 ;;
+            cowherd,convert)
+                cmd="cowherd__subcmd__convert"
+                ;;
             cowherd,create)
                 cmd="cowherd__subcmd__create"
                 ;;
@@ -131,7 +134,7 @@ _cowherd() {
 
     case "${cmd}" in
         cowherd)
-            opts="-q -v -h -V --read-only --allow --color --ascii --quiet --verbose --help --version tree figure info map check compare diff cat serve measure create resize recover commit pull rebase overlay rename delete revert compact export import snapshot cleanup trash demo help"
+            opts="-q -v -h -V --read-only --allow --color --ascii --quiet --verbose --help --version tree figure info map check compare diff cat serve measure create resize recover commit pull rebase overlay rename delete revert compact convert export import snapshot cleanup trash demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,6 +390,60 @@ _cowherd() {
             case "${prev}" in
                 -f)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cowherd__subcmd__convert)
+            opts="-o -F -f -y -q -v -h --to --in-place --no-compact --dry-run --yes --accept --rate-limit --verify --progress --json --allow --color --ascii --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -F)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "full" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto bar json none" -- "${cur}"))
                     return 0
                     ;;
                 --allow)

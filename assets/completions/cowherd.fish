@@ -55,6 +55,7 @@ complete -c cowherd -n "__fish_cowherd_needs_command" -a "rename" -d 'Give an im
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "delete" -d 'Take one layer out of its chain; what is based on it reads as before'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "revert" -d 'Throw the changes of an overlay away: back to the external snapshot'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "compact" -d 'Give what is free in an image back to the host, in place; no view changes'
+complete -c cowherd -n "__fish_cowherd_needs_command" -a "convert" -d 'Make an image one of another format in place, without a copy of the disk; no view changes'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "export" -d 'Write a view, or what differs between two views, into an image of its own'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "import" -d 'Make one image of a chain of files: what each layer shows becomes an internal snapshot'
 complete -c cowherd -n "__fish_cowherd_needs_command" -a "snapshot" -d 'Internal snapshots'
@@ -402,6 +403,30 @@ complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -l ascii -d 'Dr
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -s q -l quiet -d 'Say nothing that was not asked for'
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
 complete -c cowherd -n "__fish_cowherd_using_subcommand compact" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l to -d 'What it is to become: qcow2, qed or raw' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s o -d 'Options of the new format. qcow2: compat (0.10, 1.1), refcount_bits, cluster_size; qed: cluster_size, table_size. A qcow2 image keeps its cluster size' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s F -d 'The format of its backing file, when that is not recorded' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s f -d 'The format of the image; refused when its first bytes say something else' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l accept -d 'Consent to a kind of hazard by name; `cowherd help hazards` lists them' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l rate-limit -d 'Move at most N bytes of guest data a second' -r
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l verify -d 'Afterwards, compare every view that is made or kept with what it must read; all of it is read twice. Nothing is emptied or goes to the trash before' -r -f -a "full\t'The content of every view that is made or kept'"
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t''
+bar\t''
+json\t''
+none\t''"
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l allow -d 'Also follow backing files that lie at or below PATH' -r -F
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l color -d 'Colours: when standard output is a terminal, always, or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l in-place -d 'Rewrite the file itself (a copy is made by export)'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l no-compact -d 'Leave new metadata at the end of the file; as long as the job runs, all can be taken back then'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l dry-run -d 'Print the plan and change nothing'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s y -l yes -d 'Do not ask'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l json -d 'One JSON document: the plan with --dry-run, the report otherwise'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -l ascii -d 'Draw with plain ASCII characters'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s q -l quiet -d 'Say nothing that was not asked for'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s v -l verbose -d 'Say on standard error what is done, a line for each step'
+complete -c cowherd -n "__fish_cowherd_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -l out -d 'The new file; with --chain, the folder for all of them; with -O rbd-diff, - is standard output' -r -F
 complete -c cowherd -n "__fish_cowherd_using_subcommand export" -s O -d 'The format of what is made' -r -f -a "qcow2\t''
 qed\t''
