@@ -25,7 +25,7 @@ pub struct Laid {
 
 /// The usual image of format `to` that can take over an image with these `options`, data where it is.
 ///
-/// Fails with [`Kind::Unsupported`] when there is none.
+/// Fails with [`Kind::Unsupported`](crate::error::Kind::Unsupported) when there is none.
 pub fn suggest(options: &ConversionOptions, to: Format) -> Result<NewImage> {
     let unit = options.unit.unwrap_or(64 << 10);
     Ok(match NewImage::of(to, options.virtual_size, options.backing.clone())? {
@@ -39,7 +39,7 @@ pub fn suggest(options: &ConversionOptions, to: Format) -> Result<NewImage> {
 /// The file reads as before. `seen` is told of guest bytes that were mapped, and fails to stop; whatever
 /// fails, the file has its old length again.
 ///
-/// Fails with [`Kind::Unsupported`] for what the new format cannot express, by name.
+/// Fails with [`Kind::Unsupported`](crate::error::Kind::Unsupported) for what the new format cannot express.
 pub fn lay(file: &Arc<dyn File>, from: Format, to: &NewImage, seen: Seen<'_>) -> Result<Laid> {
     let old = Start::of(&**file)?;
     let laid = over(file, from, to, old.clone(), seen);
