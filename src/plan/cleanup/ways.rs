@@ -20,8 +20,17 @@ const MOST_TRIED: usize = 4;
 pub(super) fn cheapest<'a>(so_far: Sequence<'a>, group: &[PathBuf]) -> Result<Sequence<'a>> {
     let before = so_far.cost().write_bytes;
     let mut ways = vec![Way { into: None, end: taken(&so_far, |way| pull_up(way, group)) }];
-    for into in worth_trying(so_far.forest(), group) {
-        let end = taken(&so_far, |way| merge_into(way, group, &into));
+    // All at once moves least, but what is one layer's alone may fit its reader better by itself.
+    let several = group.len() > 1;
+    if several {
+        ways.push(Way { into: None, end: taken(&so_far, |way| pull_up_each(way, group)) });
+    }
+    for (place, into) in worth_trying(so_far.forest(), group).into_iter().enumerate() {
+        let end = taken(&so_far, |way| merge_into(way, group, &into, false));
+        if several && place == 0 {
+            let end = taken(&so_far, |way| merge_into(way, group, &into, true));
+            ways.push(Way { into: Some(into.clone()), end });
+        }
         ways.push(Way { into: Some(into), end });
     }
     let name = |way: &Way<'_>| match &way.into {
@@ -29,8 +38,10 @@ pub(super) fn cheapest<'a>(so_far: Sequence<'a>, group: &[PathBuf]) -> Result<Se
         Some(image) => format!("merging down into {}", file_name(image)),
     };
     let (best, others) = best(ways)?;
-    let cheapest_other =
-        others.iter().filter_map(|way| Some((way, way.end.as_ref().ok()?.cost().write_bytes)));
+    let cheapest_other = others
+        .iter()
+        .filter(|way| way.into != best.into)
+        .filter_map(|way| Some((way, way.end.as_ref().ok()?.cost().write_bytes)));
     let other =
         cheapest_other.min_by_key(|(_, bytes)| *bytes).map(|(way, bytes)| (name(way), bytes - before));
     let chosen = name(&best);
@@ -110,19 +121,33 @@ fn pull_up(sequence: &mut Sequence<'_>, group: &[PathBuf]) -> Result<()> {
     take_out(sequence, group, base.as_deref())
 }
 
-/// Method 1: what lies above `into` is merged down into it, and it gets what it reads of those below. It
-/// stays, as what the readers of the group are based on.
-fn merge_into(sequence: &mut Sequence<'_>, group: &[PathBuf], into: &Path) -> Result<()> {
-    let forest = sequence.forest();
-    let mut spine = vec![into.to_path_buf()];
-    while let Some(next) = spine.last().and_then(|last| next_up(forest, last, group)) {
-        spine.push(next);
+/// The same, one layer after the other from the top.
+fn pull_up_each(sequence: &mut Sequence<'_>, group: &[PathBuf]) -> Result<()> {
+    for image in top_first(sequence.forest(), group) {
+        let base = base_of(sequence.forest(), Some(&image))?;
+        take_out(sequence, std::slice::from_ref(&image), base.as_deref())?;
     }
+    Ok(())
+}
+
+/// Method 1: what lies above `into` is merged down into it, and it gets what it reads of those below. It
+/// stays, as what the readers of the group are based on. If `each` is said, one layer after
+/// the other, branches too.
+fn merge_into(sequence: &mut Sequence<'_>, group: &[PathBuf], into: &Path, each: bool) -> Result<()> {
+    let forest = sequence.forest();
     let id = |path: &Path| forest.find(path);
     let on_top = |path: &Path, of: &Path| {
         id(path).zip(id(of)).is_some_and(|(path, of)| forest.ancestors(path).contains(&of))
     };
-    // Each other branch goes by itself, from the highest image of the spine that it is on.
+    let mut spine = vec![into.to_path_buf()];
+    if each {
+        // Branches too, each protected from the ones before it.
+        spine.extend(group.iter().filter(|path| on_top(path, into)).cloned());
+    }
+    while let Some(next) = spine.last().filter(|_| !each).and_then(|last| next_up(forest, last, group)) {
+        spine.push(next);
+    }
+    // Every other branch goes by itself, from the highest image of the spine that it is on.
     let mut branches: Vec<Vec<PathBuf>> = Vec::new();
     for member in spine.iter().rev() {
         let taken = |path: &PathBuf| branches.iter().flatten().any(|known| known == path);
@@ -146,7 +171,7 @@ fn merge_into(sequence: &mut Sequence<'_>, group: &[PathBuf], into: &Path) -> Re
         let is_last = place + 1 == spine.len();
         let has_others = node(forest, member).is_some_and(|node| node.children.len() > 1);
         // As many at once as have no other readers.
-        if is_last || has_others {
+        if each || is_last || has_others {
             let (base, gate) = (Some(into.to_path_buf()), sequence.gate());
             let options = CommitOptions { base, remove: true, gate, ..CommitOptions::default() };
             sequence.then(|scene| commit(scene, member, &options))?;
