@@ -117,10 +117,12 @@ pub(super) struct Header {
 impl Header {
     /// Reads and checks the header at the start of `file`.
     pub(super) fn read(file: &dyn File) -> Result<Self> {
-        match super::is_fenced(file)? {
-            // What lies behind it may make no sense.
-            true => Err(Error::fenced()),
-            false => Ok(Self::read_behind_fence(file)?.0),
+        let mut sector = [0; SECTOR];
+        read_exact_or_zero(file, 0, &mut sector)?;
+        match fenced(&sector, false) {
+            // Where the tables lie may make no sense behind it; what the header asks for does.
+            (sector, true) => Self::parse(&sector).and_then(|_| Err(Error::fenced())),
+            _ => Ok(Self::read_behind_fence(file)?.0),
         }
     }
 
