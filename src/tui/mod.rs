@@ -6,7 +6,6 @@
 
 mod action;
 mod app;
-mod cleaning;
 mod engine;
 mod errand;
 mod event;
@@ -34,7 +33,6 @@ mod terminal;
 mod text_fit;
 mod theme;
 mod update;
-mod update_cleaning;
 mod update_form;
 mod update_plan;
 mod update_verify;

@@ -9,7 +9,6 @@
 mod busy;
 mod changing;
 mod checking;
-mod cleaning;
 mod commit;
 mod compacting;
 mod converting;
@@ -106,7 +105,6 @@ fn main() -> ExitCode {
         reading::cases(),
         reads::cases(),
         checking::cases(),
-        cleaning::cases(),
         changing::cases(),
         repairing::cases(),
         creating::cases(),
