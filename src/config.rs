@@ -5,7 +5,7 @@
 //! ascii = true                 # draw with plain ASCII characters
 //!
 //! [keys]                       # by the name of the action; `cowherd help keys` lists them
-//! commit = "C"
+//! commit = "M"
 //! quit = ["q", "ctrl-q"]
 //!
 //! [theme]                      # by the name of the role: colours by their ANSI names, bold, dim, ...

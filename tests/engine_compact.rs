@@ -41,7 +41,7 @@ fn pack(file: &Arc<dyn File>, models: &mut Models, random: &mut Random) {
 fn forget(file: &Arc<dyn File>, models: &mut Models, random: &mut Random) {
     let index = random.below(models.len() as u64 - 1) as usize;
     let mut writer = Writer::open(file.clone(), false).unwrap();
-    writer.delete_snapshot(index).unwrap();
+    writer.delete_snapshots(&[index]).unwrap();
     Box::new(writer).finish().unwrap();
     models.remove(index + 1);
 }

@@ -10,8 +10,8 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Repair};
 
 pub(super) use super::args_change::{
-    Agreeing, Changing, Commit, Compact, Convert, Create, Delete, Export, How, Import, Overlay, Pull, Rebase,
-    Recover, Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
+    Agreeing, Changing, Cleanup, Commit, Compact, Convert, Create, Delete, Export, How, Import, Overlay,
+    Pull, Rebase, Recover, Rename, Resize, Revert, Snapshot, SnapshotAction, Trash, TrashAction,
 };
 pub(super) use super::args_serve::Serve;
 use super::exit::Verb;
@@ -109,6 +109,12 @@ pub(super) enum Command {
     Import(Import),
     /// Internal snapshots
     Snapshot(Snapshot),
+    /// Take what is not needed out of a herd, by the cheapest safe way; no other view changes
+    ///
+    /// Without a wish it says of every image whether it is in use, needed or free to go, and why, and what could be
+    /// done about what was lost or left over. With wishes it makes one plan of them: what is read of the layers
+    /// that go is pulled up or merged down, whichever writes less.
+    Cleanup(Cleanup),
     /// What operations moved to the trash: list it, bring it back, delete it for good
     Trash(Trash),
     /// Build a sample herd and open the terminal interface on it
@@ -353,6 +359,7 @@ impl Cli {
             Command::Convert(args) => &mut args.how.allow,
             Command::Export(args) => &mut args.how.allow,
             Command::Import(args) => &mut args.how.allow,
+            Command::Cleanup(args) => &mut args.allow,
             Command::Snapshot(args) => match &mut args.action {
                 SnapshotAction::Create { how, .. }
                 | SnapshotAction::Apply { how, .. }

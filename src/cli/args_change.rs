@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::args::{Allow, Known};
-use super::values::{ExportFormat, Verify, Watch, format, hazard, new_size, size};
+use super::values::{ExportFormat, Verify, Watch, age, format, hazard, new_size, size};
 use crate::image::Format;
 use crate::plan::HazardKind;
 use crate::units::NewSize;
@@ -277,6 +278,28 @@ pub(super) struct Recover {
     /// Undo it instead, as long as no view has begun to change
     #[arg(long)]
     pub(super) roll_back: bool,
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    #[command(flatten)]
+    pub(super) allow: Allow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cleanup {
+    /// Images, or folders with everything below; the folders of what is named, or the current one, by default
+    pub(super) paths: Vec<PathBuf>,
+    /// What must go: a view, or an image with all its snapshots
+    #[arg(long, value_name = "VIEW|IMAGE")]
+    pub(super) delete: Vec<OsString>,
+    /// Let only the newest N views stay of each line from a base to an image that nothing is based on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) keep_last: Option<u32>,
+    /// Let only views stay that are younger than AGE: a number with m, h, d or w
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(super) older_than: Option<Duration>,
+    /// A view that stays, whatever else is said
+    #[arg(long, value_name = "VIEW")]
+    pub(super) pin: Vec<OsString>,
     #[command(flatten)]
     pub(super) changing: Changing,
     #[command(flatten)]

@@ -121,6 +121,8 @@ pub(super) fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow:
             "summary": report.summary,
             "written_bytes": report.written_bytes,
             "freed_bytes": report.freed_bytes,
+            "measured_freed_bytes": report.freed.measured_freed_bytes,
+            "in_trash_bytes": report.freed.in_trash_bytes,
             "trashed": trashed,
             "compared": report.compared,
         }))?;

@@ -12,6 +12,7 @@ mod args_serve;
 mod cat;
 mod change;
 mod check;
+mod cleanup;
 mod commit;
 mod compact;
 mod compare;
@@ -50,7 +51,7 @@ mod values;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use out::Out;
@@ -85,6 +86,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// All commands and their options, for the man page and the completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The exit codes with their meaning.
+#[must_use]
+pub fn exit_codes() -> &'static [(&'static str, &'static str)] {
+    exit::TABLE
+}
+
 /// Runs one command; gives its exit code.
 fn run(cli: Cli, config: &Config, out: &mut Out) -> anyhow::Result<u8> {
     match cli.command {
@@ -114,6 +127,7 @@ fn run(cli: Cli, config: &Config, out: &mut Out) -> anyhow::Result<u8> {
         Some(Command::Export(args)) => export::run(&args, out),
         Some(Command::Import(args)) => export::import(&args, out),
         Some(Command::Snapshot(args)) => snapshot::run(&args, out),
+        Some(Command::Cleanup(args)) => cleanup::run(&args, out),
         Some(Command::Trash(args)) => trash::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args, config, out),
         Some(Command::Help(args)) => help::run(&args, out),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{DataFile, Format, NewImage, Preallocation, qcow2, qed};
-use crate::plan::Wishes;
+use crate::plan::Wanted;
 use crate::text::Shown;
 use crate::units::parse_size;
 
@@ -89,8 +89,8 @@ pub(super) fn raw(texts: &[String]) -> Result<Preallocation> {
 }
 
 /// What can be said about an image that another one becomes in place.
-pub(super) fn wishes(texts: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes::default();
+pub(super) fn wishes(texts: &[String]) -> Result<Wanted> {
+    let mut wishes = Wanted::default();
     for text in texts {
         let bad = || impossible(text);
         match text.split_once('=') {

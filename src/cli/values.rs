@@ -1,6 +1,7 @@
 //! What an option's value can be.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -67,6 +68,22 @@ pub(super) fn repair(name: &str) -> Result<Repair, String> {
         "all" => Ok(Repair::All),
         _ => Err("not one of leaks, all".to_owned()),
     }
+}
+
+/// How long ago: `90m`, `12h`, `30d`, `2w`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "not an age: a number, then m, h, d or w".to_owned();
+    let split = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at)).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "w" => 7 * 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// A size, or how much more (`+N`) or less (`-N`), as for qemu-img.

@@ -21,11 +21,13 @@
 //! | `marks` | how an image shows that nobody else wrote to it meanwhile |
 //! | `leftover`, `meanwhile` | finding what was cut off; whether its files were used since |
 //! | `trash` | what is noted of a file there; bringing it back, emptying it |
+//! | `footprint` | room on the file system before and after |
 //! | `recover`, `undo` | finishing it, or undoing it |
 
 mod comparing;
 mod convert;
 mod files;
+mod footprint;
 mod gather;
 mod giving;
 mod journal;
@@ -52,6 +54,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
+pub use footprint::{Footprint, Freed};
 pub use leftover::{Leftover, leftovers, leftovers_below, none_in_the_way};
 pub use progress::{Phase, Progress, Snapshot};
 pub use recover::{Recovery, discard_unbegun};
@@ -83,6 +86,9 @@ pub struct Report {
     pub freed_bytes: u64,
     /// Files that were moved to the trash: from, to.
     pub trashed: Vec<(PathBuf, PathBuf)>,
+    /// What has become free, measured.
+    #[serde(flatten)]
+    pub freed: Freed,
     /// What was compared, when that was asked for.
     pub compared: Option<Compared>,
 }
@@ -129,8 +135,14 @@ impl Job {
         none_in_the_way(plan.files.iter().filter(|file| file.changes).map(|file| &*file.path))?;
         let task = Task::of(&plan);
         let (title, steps, bytes) = (task.title.clone(), task.steps.len(), task.data_bytes());
+        let (footprint, is_for_room) = (Footprint::of(&plan), plan.operation == "cleanup");
         Self::spawn(title, Progress::new(steps, bytes), move |progress| {
-            run::new(&disk, &task, plan.gate, progress, &options)
+            let mut report = run::new(&disk, &task, plan.gate, progress, &options)?;
+            report.freed = footprint.freed(&report.trashed);
+            if is_for_room {
+                report.summary = format!("{}: {}", task.title, report.freed.in_words());
+            }
+            Ok(report)
         })
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
 use super::unprotected;
-use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, States};
+use super::{Copy, CopyMode, Flow, HazardKind, Plan, Ranges, Scene, States};
 use crate::chain::{Chain, Gate, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId};
@@ -36,11 +36,13 @@ pub struct CommitOptions {
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know the image, with [`Kind::Usage`] when
 /// the base is not below it, and as opening fails when its chain cannot be read.
-pub fn commit(forest: &Forest, top: &Path, options: &CommitOptions) -> Result<Plan> {
+pub fn commit<'a>(scene: impl Into<Scene<'a>>, top: &Path, options: &CommitOptions) -> Result<Plan> {
+    let scene = scene.into();
+    let forest = scene.forest;
     let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(top);
     let top_id = forest.find(top).ok_or_else(unknown)?;
     let top_node = forest.get(top_id).ok_or_else(unknown)?;
-    let mut draft = Draft::new("commit", forest, options.gate.clone());
+    let mut draft = Draft::new("commit", scene.clone(), options.gate.clone());
     let chain = draft.opener().open(top)?;
     let depth = depth_of_base(&chain, options.base.as_deref())?;
     let known = |path: &Path| {

@@ -30,13 +30,11 @@ pub fn compact(forest: &Forest, image: &Path, gate: Gate) -> Result<Plan> {
     let files = draft.opener().files(image, format)?;
     let step = Step::Compact { image: image.to_path_buf(), format };
     let undo = "there is nothing to undo: no view changes".to_owned();
-    // The tables of an image are all in its own file, and so is what moves.
-    let file = files.image.clone();
     match image::compact(files, format, true, &mut |_| Ok(())) {
         Ok(would) if !would.changes => {
             return draft.finish(format!("compact {name}: nothing in it is free"), undo, Vec::new());
         }
-        Ok(would) => draft.counted(step, &*file, would.written, would.exact)?,
+        Ok(would) => draft.counted(step, image, would.written, would.exact)?,
         Err(e) if e.kind() == Kind::Corrupt => draft.hazard(HazardKind::Broken, e.to_string()),
         Err(e) if e.kind() == Kind::Unsupported => draft.hazard(HazardKind::Unsupported, e.to_string()),
         Err(e) => return Err(e),

@@ -57,6 +57,18 @@ impl Copy {
         }
     }
 
+    /// Whether metadata alone says what is copied. Only content can tell what differs, and planning reads none;
+    /// how a layer between will hold what it gets is not known either, nor how small anything becomes.
+    pub(super) fn is_exact(&self) -> bool {
+        let at_most = match self.ranges {
+            Ranges::Differs { .. } => true,
+            Ranges::Committed { unit, .. } => unit > 1,
+            Ranges::Delta { by_content, .. } => by_content,
+            _ => false,
+        };
+        !at_most && !self.compress && !self.sparse
+    }
+
     /// A copy of a view into an image that the plan makes.
     pub(super) fn into_new(from: ViewSpec, into: &Path, format: Format, ranges: Ranges) -> Self {
         Self { mode: CopyMode::New, from, ..Self::fill(into, format, States::Active, ranges) }

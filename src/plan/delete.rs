@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::draft::{Draft, quoted};
 use super::unprotected;
-use super::{CommitOptions, Copy, Flow, HazardKind, Plan, Ranges, States, commit};
+use super::{CommitOptions, Copy, Flow, HazardKind, Plan, Ranges, Scene, States, commit};
 use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId};
@@ -27,11 +27,13 @@ pub struct DeleteOptions {
 /// by itself; the plan says what it would cost.
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know the image, and as opening fails.
-pub fn delete(forest: &Forest, image: &Path, options: &DeleteOptions) -> Result<Plan> {
+pub fn delete<'a>(scene: impl Into<Scene<'a>>, image: &Path, options: &DeleteOptions) -> Result<Plan> {
+    let scene = scene.into();
+    let forest = scene.forest;
     let unknown = || Error::new(Kind::NotFound, "is not part of the scanned folders").at(image);
     let id = forest.find(image).ok_or_else(unknown)?;
     let node = forest.get(id).ok_or_else(unknown)?;
-    let mut draft = Draft::new("delete", forest, options.gate.clone());
+    let mut draft = Draft::new("delete", scene.clone(), options.gate.clone());
     draft.file(image, true)?;
     let parent = forest.parent(id);
     let base = parent.and_then(|id| forest.get(id));

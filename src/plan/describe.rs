@@ -69,7 +69,10 @@ impl Step {
                     format!("snapshot {} as {}", name(image), Shown::new(new))
                 }
                 SnapshotChange::Apply { .. } => format!("switch {} to the snapshot", name(image)),
-                SnapshotChange::Delete { .. } => format!("drop the snapshot from {}", name(image)),
+                SnapshotChange::Delete { indexes } => match indexes.len() {
+                    1 => format!("drop the snapshot from {}", name(image)),
+                    n => format!("drop {n} snapshots from {}", name(image)),
+                },
                 SnapshotChange::Rename { name: new, .. } => {
                     format!("rename the snapshot in {} to {}", name(image), Shown::new(new))
                 }

@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::rehearse::{self, Made, Meter};
-use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Ranges, Step, is_one_switch};
+use super::rehearse::{self, Meter};
+use super::scene::Scene;
+use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Step, is_one_switch, linked_copy};
 use super::{kept, named};
 use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node, NodeId, reference};
-use crate::image::{Format, NewImage, Written};
-use crate::storage::{File, RealFile};
+use crate::image::{self, BackingRef, Format, NewImage, Written};
+use crate::storage::{Disk, Rehearsal};
 use crate::text::Shown;
+
+/// Bytes of the sector that makes a change true.
+pub(super) const SWITCH: u64 = 512;
 
 /// Nothing is ever overwritten.
 fn free_to_make(path: &Path) -> Result<()> {
@@ -34,47 +38,34 @@ pub(super) struct Draft<'a> {
     pub(super) meter: Meter,
     /// Images that are gone afterwards.
     gone: Vec<NodeId>,
+    /// The files, as the steps so far leave them.
+    disk: Arc<Rehearsal>,
     /// Images that have another name afterwards.
     renamed: Vec<(PathBuf, PathBuf)>,
-    /// Images that the plan makes.
-    made: Made,
     /// A file whose second name is known.
     pub(super) two_names: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(operation: &'static str, forest: &'a Forest, gate: Gate) -> Self {
-        let plan = Plan {
-            operation,
-            title: String::new(),
-            views_changed: Vec::new(),
-            kept: Vec::new(),
-            steps: Vec::new(),
-            cost: super::Cost::default(),
-            hazards: Vec::new(),
-            undo: String::new(),
-            qemu_img: Vec::new(),
-            before: forest.clone(),
-            after: Forest::default(),
-            flows: Vec::new(),
-            files: Vec::new(),
-            gate,
-        };
+    pub(super) fn new(operation: &'static str, scene: impl Into<Scene<'a>>, gate: Gate) -> Self {
+        let Scene { forest, disk } = scene.into();
+        let plan = Plan::blank(operation, forest.clone(), gate);
         Self {
             before: forest,
             after: forest.clone(),
             plan,
             meter: Meter::new(),
             gone: Vec::new(),
+            disk,
             renamed: Vec::new(),
-            made: Made::new(),
             two_names: None,
         }
     }
 
     /// Opens images for planning: without locks, which a job takes before it looks again.
     pub(super) fn opener(&self) -> Opener {
-        Opener { gate: self.plan.gate.clone(), force_share: true, ..Opener::default() }
+        let (gate, disk) = (self.plan.gate.clone(), self.disk.clone());
+        Opener { gate, force_share: true, disk, ..Opener::default() }
     }
 
     pub(super) fn flow(&mut self, flow: Flow) {
@@ -122,28 +113,19 @@ impl<'a> Draft<'a> {
 
     fn rehearse(&mut self, mut step: Copy, always: bool) -> Result<bool> {
         let opener = self.opener();
-        // Only content can tell what differs, and planning reads none; how a layer between will hold what
-        // it gets is not known either.
-        let at_most = match step.ranges {
-            Ranges::Differs { .. } => true,
-            Ranges::Committed { unit, .. } => unit > 1,
-            Ranges::Delta { by_content, .. } => by_content,
-            _ => false,
-        };
-        let depends = step.compress || step.sparse;
-        match rehearse::copy(&mut step, &opener, &self.made) {
-            Ok(rehearse::Rehearsed { written, file, in_place, read }) => {
+        let is_exact = step.is_exact();
+        match rehearse::copy(&mut step, &opener) {
+            Ok(rehearse::Rehearsed { written, path, in_place, shares, read }) => {
                 let needed = always || step.data_bytes + step.zero_bytes > 0;
                 if needed {
                     self.flag_snapshots(&step);
                     self.meter.cost.read_bytes += read;
-                    self.meter.wrote(&*file, written)?;
+                    self.meter.wrote(&path, written)?;
                     self.grown(&step, written.extra_bytes, written.freed_bytes);
                     self.plan.steps.push(Step::Copy(step));
                 }
                 // Blocks under bytes in place are the file system's; what zeros free there is not known.
-                self.meter.cost.exact &= !in_place;
-                self.meter.cost.exact &= !at_most && !depends;
+                self.meter.cost.exact &= !in_place && !shares && is_exact;
                 Ok(needed)
             }
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
@@ -197,13 +179,11 @@ impl<'a> Draft<'a> {
     /// gets the owner and mode of the file at `like`.
     pub(super) fn create(&mut self, image: &Path, new: NewImage, like: &Path) -> Result<()> {
         free_to_make(image)?;
-        let scratch = RealFile::scratch(image)?;
-        let written = new.create(&scratch)?;
+        let file = Rehearsal::create(&self.disk, image)?;
+        let written = new.create(&*file)?;
         // A raw one is a hole until something is copied into it.
-        let room = if new.format() == Format::Raw { 0 } else { scratch.len()? };
+        let room = if new.format() == Format::Raw { 0 } else { file.len()? };
         self.meter.created(image, written, room)?;
-        self.meter.follow(&scratch);
-        self.made.insert(image.to_path_buf(), Arc::new(scratch));
         self.after = self.after.with_new(image, &new);
         self.plan.steps.push(Step::Create { image: image.to_path_buf(), new, like: like.to_path_buf() });
         Ok(())
@@ -248,10 +228,19 @@ impl<'a> Draft<'a> {
                 HazardKind::Unsupported,
                 format!("{} is {what}; its backing file cannot be changed", Shown::path(&node.path)),
             );
+        } else {
+            let named = backing
+                .as_ref()
+                .map(|name| BackingRef { name: name.into(), format: format.map(|f| f.name().to_owned()) });
+            let file = self.disk.open(&node.path, true)?;
+            match image::relink(&*file, of, named.as_ref(), false) {
+                Ok(bytes) => self.meter.cost.write_bytes += bytes,
+                Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
+                    self.hazard(HazardKind::Unsupported, e.to_string());
+                }
+                Err(e) => return Err(e),
+            }
         }
-        self.meter.cost.write_bytes += 512 + backing.as_ref().map_or(0, |b| b.as_os_str().len() as u64);
-        // The name may fit into the sector, which then is all that is written.
-        self.meter.cost.exact = false;
         self.plan.steps.push(Step::Relink { image: node.path.clone(), backing, format, of });
         Ok(())
     }
@@ -269,15 +258,8 @@ impl<'a> Draft<'a> {
 
     /// Adds a step that changes one image by itself. What cannot be written is a hazard.
     pub(super) fn step_that_only_counts(&mut self, step: Step) -> Result<()> {
-        // QED clusters are moved the same way whether anything is written or not.
-        let is_exact = matches!(
-            &step,
-            Step::Empty { format: Format::Qed, .. }
-                | Step::Repair { format: Format::Qed, .. }
-                | Step::Resize { format: Format::Qed, .. }
-        ) || step.image().is_some_and(|image| self.made.contains_key(image));
-        match rehearse::alone(&step, &self.opener(), &self.made) {
-            Ok(Some((file, written))) => return self.counted(step, &*file, written, is_exact),
+        match rehearse::alone(&step, &self.opener()) {
+            Ok(Some((path, written))) => return self.counted(step, &path, written, true),
             Ok(None) => {}
             Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::Corrupt) => {
                 self.hazard(HazardKind::Unsupported, e.to_string());
@@ -292,7 +274,7 @@ impl<'a> Draft<'a> {
     pub(super) fn counted(
         &mut self,
         step: Step,
-        file: &dyn File,
+        path: &Path,
         written: Written,
         is_exact: bool,
     ) -> Result<()> {
@@ -300,9 +282,9 @@ impl<'a> Draft<'a> {
             // What moves within a file is read there.
             self.meter.cost.read_bytes += written.data_bytes;
         }
-        self.meter.wrote(file, written)?;
+        self.meter.wrote(path, written)?;
         self.meter.cost.exact &= is_exact;
-        let id = step.image().and_then(|path| self.after.find(path));
+        let id = step.image().and_then(|image| self.after.find(image));
         if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
             node.disk_size = (node.disk_size + written.extra_bytes).saturating_sub(written.freed_bytes);
         }
@@ -341,6 +323,16 @@ impl<'a> Draft<'a> {
         let id = self.after.find(path);
         if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
             node.virtual_size = size;
+        }
+    }
+
+    /// Records the snapshots that an image will not have any more.
+    pub(super) fn snapshots_gone(&mut self, path: &Path, indexes: &[usize]) {
+        let id = self.after.find(path);
+        if let Some(node) = id.and_then(|id| self.after.node_mut(id)) {
+            let all = node.snapshots.iter().enumerate();
+            let left = all.filter(|(index, _)| !indexes.contains(index)).map(|(_, one)| one.clone());
+            node.snapshots = Arc::new(left.collect());
         }
     }
 
@@ -394,7 +386,11 @@ impl<'a> Draft<'a> {
     /// The plan.
     pub(super) fn finish(mut self, title: String, undo: String, qemu_img: Vec<String>) -> Result<Plan> {
         if !is_one_switch(&self.plan.steps, &self.plan.files) {
-            self.meter.marked(&self.plan.steps);
+            self.meter.cost.write_bytes += Meter::marks(&self.plan.steps);
+        }
+        if linked_copy(&self.plan.steps, &self.plan.files).is_some() {
+            // One switch for both.
+            self.meter.cost.write_bytes -= SWITCH;
         }
         self.flag_the_rest();
         let others = kept::others(&self.plan, self.before, &self.gone, |path| self.now_at(path));
@@ -405,6 +401,7 @@ impl<'a> Draft<'a> {
         }
         self.plan.hazards.extend(named::hazards(&self.plan, &self.after));
         self.plan.hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
-        Ok(Plan { title, undo, qemu_img, cost: self.meter.cost, after: self.after, ..self.plan })
+        let (cost, rooms) = (self.meter.cost, self.meter.rooms());
+        Ok(Plan { title, undo, qemu_img, cost, rooms, after: self.after, ..self.plan })
     }
 }

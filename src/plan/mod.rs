@@ -12,6 +12,7 @@
 //! | `hazard` | why a plan needs consent, or cannot run |
 //! | `named` | what a plan means to the libvirt domains that name its files |
 //! | `switch` | whether all of it becomes true at one instant |
+//! | `scene` | where a plan begins: the files as they are, or as an earlier operation leaves them |
 //! | `draft` | what every operation does the same way |
 //! | `flags` | what every operation warns of, from the files themselves |
 //! | `rules`, `ranges`, `fill` | from a copy's rule to runs, for one state or several |
@@ -33,7 +34,10 @@
 //! | `linear`, `file_names` | all views of a chain as a chain of files |
 //! | `streams` | a view as a stream for another system |
 //! | `import` | a chain of files as the snapshots of one image |
+//! | `cleanup` | what must go, or must stay, by the cheapest safe operations |
+//! | `sequence` | one plan out of several operations |
 
+mod cleanup;
 mod commit;
 mod commit_flags;
 mod compact;
@@ -61,15 +65,18 @@ mod repair;
 mod resize;
 mod revert;
 mod rules;
+mod scene;
+mod sequence;
 mod snapshot;
 mod step;
 mod streams;
 mod switch;
 mod unprotected;
 
+pub use cleanup::{Candidate, Judged, Standing, ViewId, Wishes, candidates, cleanup, judge};
 pub use commit::{CommitOptions, commit};
 pub use compact::compact;
-pub use convert::{ConvertOptions, Wishes, convert};
+pub use convert::{ConvertOptions, Wanted, convert};
 pub use copy::{Copy, CopyMode, Ranges, States};
 pub use delete::{DeleteOptions, delete};
 pub use export::{ExportOptions, Since, export};
@@ -78,7 +85,7 @@ pub use hazard::{Consent, Hazard, HazardKind, HazardSeverity};
 pub use import::import;
 pub use kept::Kept;
 pub use linear::{ChainOptions, export_chain};
-pub use model::{Cost, FileState, Flow, Plan};
+pub use model::{Cost, FileState, Flow, Plan, Room};
 pub use overlay::overlay;
 pub use ranges::{Move, Source, StateRun, drive, resize as resize_image};
 pub use rebase::{RebaseOptions, pull, rebase};
@@ -86,6 +93,7 @@ pub use rename::rename;
 pub use repair::repair;
 pub use resize::resize;
 pub use revert::revert;
+pub use scene::Scene;
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use step::{SnapNames, SnapshotChange, Step};
 pub use streams::export_stream;

@@ -43,9 +43,52 @@ pub struct Plan {
     pub files: Vec<FileState>,
     /// Which names in images the steps may follow.
     pub gate: Gate,
+    /// The room that is needed meanwhile, on each file system that needs some.
+    pub rooms: Vec<Room>,
+}
+
+/// Room that a plan needs on one file system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Room {
+    /// A folder on it.
+    pub folder: PathBuf,
+    /// Bytes that it takes at most, at any moment.
+    pub extra_bytes: u64,
+    /// Bytes that are free there.
+    pub free_bytes: u64,
+}
+
+impl Room {
+    /// Bytes that are missing, if any are.
+    #[must_use]
+    pub fn missing(&self) -> Option<u64> {
+        self.extra_bytes.checked_sub(self.free_bytes).filter(|missing| *missing > 0)
+    }
 }
 
 impl Plan {
+    /// A plan of no steps.
+    #[must_use]
+    pub fn blank(operation: &'static str, before: Forest, gate: Gate) -> Self {
+        Self {
+            operation,
+            title: String::new(),
+            views_changed: Vec::new(),
+            kept: Vec::new(),
+            steps: Vec::new(),
+            cost: Cost::default(),
+            hazards: Vec::new(),
+            undo: String::new(),
+            qemu_img: Vec::new(),
+            before,
+            after: Forest::default(),
+            flows: Vec::new(),
+            files: Vec::new(),
+            gate,
+            rooms: Vec::new(),
+        }
+    }
+
     /// What it is about, before and after, and the data that flows between.
     pub fn figure(&self, ascii: bool) -> Figure {
         change(&self.concerned(&self.before), &self.concerned(&self.after), &self.data_flows(), ascii)

@@ -7,10 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, quoted};
-use super::{Copy, Flow, HazardKind, Plan, Ranges, States};
+use super::{Copy, Flow, HazardKind, Plan, Ranges, Scene, States};
 use crate::chain::{Chain, Gate};
 use crate::error::{Error, Kind, Result};
-use crate::forest::{Forest, Node, NodeId};
+use crate::forest::{Node, NodeId};
 use crate::image::Format;
 use crate::text::Shown;
 
@@ -32,8 +32,8 @@ pub struct RebaseOptions {
 ///
 /// Fails with [`Kind::Usage`] when the base is not one of its layers below the first, otherwise like
 /// [`rebase`].
-pub fn pull(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
-    let rebase = Rebase::new("pull", forest, image, options)?;
+pub fn pull<'a>(scene: impl Into<Scene<'a>>, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    let rebase = Rebase::new("pull", scene.into(), image, options)?;
     let draft = rebase.draft();
     let chain = draft.opener().open(image)?;
     if let Some(base) = options.base.as_deref().filter(|base| chain.depth_of(base).is_none()) {
@@ -46,8 +46,8 @@ pub fn pull(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Pl
 ///
 /// Fails with [`Kind::NotFound`] when the forest does not know one of them, with [`Kind::Usage`] when
 /// the image would become its own ancestor, is based there already, or cannot have a backing file.
-pub fn rebase(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
-    let rebase = Rebase::new("rebase", forest, image, options)?;
+pub fn rebase<'a>(scene: impl Into<Scene<'a>>, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    let rebase = Rebase::new("rebase", scene.into(), image, options)?;
     let draft = rebase.draft();
     if options.is_unsafe {
         return rebase.unsafely(draft);
@@ -58,7 +58,7 @@ pub fn rebase(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<
 
 struct Rebase<'a> {
     operation: &'static str,
-    forest: &'a Forest,
+    scene: Scene<'a>,
     image: &'a Node,
     image_id: NodeId,
     format: Format,
@@ -69,10 +69,11 @@ struct Rebase<'a> {
 impl<'a> Rebase<'a> {
     fn new(
         operation: &'static str,
-        forest: &'a Forest,
+        scene: Scene<'a>,
         image: &Path,
         options: &'a RebaseOptions,
     ) -> Result<Self> {
+        let forest = scene.forest;
         let find = |path: &Path| forest.find(path).and_then(|id| Some((id, forest.get(id)?)));
         let unknown = |path: &Path| {
             Error::new(Kind::NotFound, "is not part of the scanned folders").at(path).remedy(format!(
@@ -105,11 +106,11 @@ impl<'a> Rebase<'a> {
                 Some((id, base, format.ok_or_else(broken)?))
             }
         };
-        Ok(Self { operation, forest, image: node, image_id, format, base, options })
+        Ok(Self { operation, scene, image: node, image_id, format, base, options })
     }
 
     fn draft(&self) -> Draft<'a> {
-        Draft::new(self.operation, self.forest, self.options.gate.clone())
+        Draft::new(self.operation, self.scene.clone(), self.options.gate.clone())
     }
 
     fn name(&self) -> Shown {
@@ -129,7 +130,7 @@ impl<'a> Rebase<'a> {
         let Some((_, base, _)) = &self.base else { return false };
         base.format == Some(Format::Raw)
             && self.options.format.is_none()
-            && !self.forest.records_format_of(&base.path)
+            && !self.scene.forest.records_format_of(&base.path)
     }
 
     fn flag_guess(&self, draft: &mut Draft<'_>) {
@@ -208,7 +209,7 @@ impl<'a> Rebase<'a> {
         // Whoever reads through the image reads through its base.
         let mut readers = vec![self.image_id];
         while let Some(id) = readers.pop() {
-            let Some(node) = self.forest.get(id) else { continue };
+            let Some(node) = self.scene.forest.get(id) else { continue };
             draft.views_lost(node);
             readers.extend(&node.children);
         }

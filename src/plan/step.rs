@@ -290,10 +290,10 @@ pub enum SnapshotChange {
         /// Which.
         index: usize,
     },
-    /// Removes it.
+    /// Removes some, all in one switch.
     Delete {
         /// Which.
-        index: usize,
+        indexes: Vec<usize>,
     },
     /// Gives it another name.
     Rename {
@@ -326,7 +326,7 @@ impl SnapshotChange {
                 writer.content_changes();
                 writer.apply_snapshot(*index)
             }
-            Self::Delete { index } => writer.delete_snapshot(*index),
+            Self::Delete { indexes } => writer.delete_snapshots(indexes),
             Self::Rename { index, name } => writer.rename_snapshot(*index, name),
         }
     }

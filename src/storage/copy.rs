@@ -135,6 +135,21 @@ pub fn read_data_into_zeros(file: &dyn File, offset: u64, buf: &mut [u8]) -> Res
     Ok(read)
 }
 
+/// Copies guest data: like [`copy_range`], but that at a rehearsal nothing is read and nothing kept.
+pub fn copy_data(
+    src: &dyn File,
+    from: u64,
+    dst: &dyn File,
+    to: u64,
+    len: u64,
+    buffer: &mut CopyBuffer,
+) -> Result<()> {
+    match dst.rehearses(to, len) {
+        true => Ok(()),
+        false => copy_range(src, from, dst, to, len, buffer),
+    }
+}
+
 /// Copies `len` bytes from `src` to `dst`.
 ///
 /// A large range goes past the page cache. Otherwise the kernel copies (and shares the blocks, where the file system can) when both are real files;

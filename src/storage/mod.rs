@@ -18,6 +18,8 @@ mod owner;
 mod partial;
 mod real;
 mod recorder;
+mod rehearsal;
+mod rehearsed_ranges;
 mod small;
 mod stamp;
 mod sys;
@@ -32,7 +34,7 @@ use std::path::Path;
 
 pub use access::{adopt, owner_only};
 pub use copy::{
-    CopyBuffer, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero, write_bulk,
+    CopyBuffer, copy_data, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero, write_bulk,
 };
 pub use disk::{Disk, HostDisk};
 pub use layered::Layered;
@@ -43,6 +45,7 @@ pub use notify::Watch;
 pub use partial::{Partial, discard_partial};
 pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
+pub use rehearsal::Rehearsal;
 pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};
@@ -97,6 +100,13 @@ pub trait File: Send + Sync {
     fn write_direct(&self, offset: u64, buf: &[u8]) -> Result<bool> {
         let _ = (offset, buf);
         Ok(false)
+    }
+
+    /// At a rehearsal, takes note that guest data will lie in the range and says so: it need not be
+    /// written. `false` from every real file.
+    fn rehearses(&self, offset: u64, len: u64) -> bool {
+        let _ = (offset, len);
+        false
     }
 
     /// Says that a range will not change again soon, so that writing it can begin before

@@ -66,6 +66,10 @@ impl File for Watched {
         self.inner.write_direct(offset, buf)
     }
 
+    fn rehearses(&self, offset: u64, len: u64) -> bool {
+        self.inner.rehearses(offset, len)
+    }
+
     fn start_writeback(&self, offset: u64, len: u64) {
         self.inner.start_writeback(offset, len);
     }

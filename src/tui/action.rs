@@ -1,9 +1,13 @@
 //! Everything a key can ask for, by name.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::operation::{Operation, Proposal};
 use super::request::Verb;
 use crate::chain::ViewSpec;
-use crate::plan::HazardKind;
+use crate::forest::Forest;
+use crate::plan::{HazardKind, ViewId};
 
 /// What a key, a click or a line of the help asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +67,10 @@ pub(super) enum Action {
     Toggle,
     Activate,
     RunLine,
+    KeepMore,
+    KeepFewer,
+    NextAge,
+    Propose,
 }
 
 impl Action {
@@ -123,6 +131,10 @@ impl Action {
             Self::Toggle => "change-option",
             Self::Activate => "activate",
             Self::RunLine => "run-line",
+            Self::KeepMore => "keep-more",
+            Self::KeepFewer => "keep-fewer",
+            Self::NextAge => "next-age",
+            Self::Propose => "mark-proposed",
         }
     }
 
@@ -151,6 +163,10 @@ pub(super) enum Effect {
     Verify { number: u64, views: [ViewSpec; 2] },
     /// Plan each of the ways to something; the answer carries the number back.
     Plan { number: u64, operations: Vec<Operation> },
+    /// Find out how every image stands.
+    Judge { forest: Arc<Forest> },
+    /// Find out what it comes to when these views go.
+    Sum { goes: BTreeSet<ViewId> },
     /// Start a job.
     Start { proposal: Box<Proposal>, accepted: Vec<HazardKind> },
     /// Have the running job wait, or go on.

@@ -19,7 +19,7 @@ use super::model::{Model, Overlay, Tab};
 use super::operation::Proposal;
 use super::terminal::Host;
 use super::worker::{Answer, Ground, Workers};
-use super::{Options, mouse, update, view};
+use super::{Options, mouse, update, update_cleaning, view};
 use crate::forest::{ScanOptions, domain_folders};
 use crate::job::Phase;
 use crate::plan::HazardKind;
@@ -150,9 +150,10 @@ where
     pub fn busy(&self) -> bool {
         let planning =
             self.model.overlays.iter().any(|o| matches!(o, Overlay::Plan(s) if s.awaited.is_some()));
+        let cleaning = self.model.cleaning().is_some_and(|c| c.judging || c.summing.is_some());
         let verifying = self.model.overlays.iter().any(|o| matches!(o, Overlay::Verify(s) if s.running()));
         let looking = self.model.scanning || self.looking_beside || self.model.layers.awaited;
-        looking || planning || verifying || self.running.is_some()
+        looking || planning || cleaning || verifying || self.running.is_some()
     }
 
     fn until_frame(&self) -> Option<Duration> {
@@ -217,9 +218,10 @@ where
         match effect {
             Effect::Scan => self.scan(),
             Effect::Plan { number, operations } => {
-                let (paths, ascii) = (self.model.paths.clone(), self.model.glyphs.ascii);
-                self.workers.plan(number, operations, Ground { paths, options: self.scan_options(), ascii });
+                self.workers.plan(number, operations, self.ground());
             }
+            Effect::Judge { forest } => self.workers.judge(forest, self.model.gate.clone()),
+            Effect::Sum { goes } => self.workers.sum(goes, self.ground()),
             Effect::Verify { number, views } => self.workers.verify(number, views, self.model.gate.clone()),
             Effect::Start { proposal, accepted } => self.start(*proposal, &accepted),
             Effect::PauseJob => {
@@ -240,6 +242,11 @@ where
             }
         }
         Ok(())
+    }
+
+    fn ground(&self) -> Ground {
+        let (paths, ascii) = (self.model.paths.clone(), self.model.glyphs.ascii);
+        Ground { paths, options: self.scan_options(), ascii }
     }
 
     fn scan(&mut self) {
@@ -281,6 +288,19 @@ where
                 self.model.beside = found;
             }
             Answer::Beside { .. } => {}
+            Answer::Judged(judged) => {
+                if let Some(cleaning) = self.model.cleaning_mut() {
+                    cleaning.judging = false;
+                    cleaning.judged = judged.into_iter().map(|one| (one.path.clone(), one)).collect();
+                }
+            }
+            Answer::Sum(sum) => {
+                self.model.cleaning_mut().into_iter().for_each(|cleaning| cleaning.summed(sum.clone()));
+                // The marks may have changed meanwhile.
+                if let Some(Effect::Sum { goes }) = update_cleaning::sum(&mut self.model).pop() {
+                    self.workers.sum(goes, self.ground());
+                }
+            }
             Answer::Plan { number, planned } => {
                 self.model.plan_screen().map(|screen| screen.answer(number, planned));
             }
@@ -310,7 +330,9 @@ where
         let (title, twins) = (proposal.plan.title.clone(), proposal.plan.twins());
         match self.engine.start(proposal, accepted, &self.model.gate) {
             Ok(job) => {
-                self.model.overlays.retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_)));
+                self.model
+                    .overlays
+                    .retain(|o| !matches!(o, Overlay::Plan(_) | Overlay::Form(_) | Overlay::Cleaning(_)));
                 let mut entry = JobEntry::new(title, job.progress());
                 entry.twins = twins;
                 self.model.jobs.push(entry);

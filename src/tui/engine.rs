@@ -13,7 +13,7 @@ use crate::chain::{self, Gate, Opener, Strips, ViewSpec};
 use crate::error::Result;
 use crate::forest::{self, Forest, ScanOptions, trashed};
 use crate::job::{self, Job, Leftover, Report, Snapshot, leftovers_below};
-use crate::plan::HazardKind;
+use crate::plan::{self, HazardKind, Judged};
 use crate::storage::{self, Trashed, Watch};
 
 /// The floors below, as the UI uses them. Called from several threads.
@@ -29,6 +29,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Plans an operation. Writes nothing.
     fn plan(&self, forest: &Forest, operation: &Operation, gate: &Gate) -> Result<Proposal>;
+
+    /// Says how every image stands. Writes nothing.
+    fn judge(&self, forest: &Forest, gate: &Gate) -> Vec<Judged> {
+        plan::judge(forest, gate, || true)
+    }
 
     /// For telling when something in the folders changes; `None` where that cannot be told.
     fn watch(&self) -> Option<Watch>;

@@ -6,6 +6,7 @@
 
 mod action;
 mod app;
+mod cleaning;
 mod engine;
 mod errand;
 mod event;
@@ -33,6 +34,7 @@ mod terminal;
 mod text_fit;
 mod theme;
 mod update;
+mod update_cleaning;
 mod update_form;
 mod update_plan;
 mod update_verify;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::Options;
+use super::cleaning::Cleaning;
 use super::figure::Figure;
 use super::form::Form;
 use super::jobs::JobEntry;
@@ -62,6 +63,7 @@ pub(super) enum Overlay {
     Help(HelpState),
     Palette(HelpState),
     Form(Box<Form>),
+    Cleaning(Box<Cleaning>),
     Plan(Box<PlanScreen>),
     Filter(Input),
     Quit,
@@ -157,6 +159,7 @@ impl Model {
             Some(Overlay::Help(_)) => vec![Context::Help],
             Some(Overlay::Palette(_)) => vec![Context::Palette],
             Some(Overlay::Form(_)) => vec![Context::Form],
+            Some(Overlay::Cleaning(_)) => vec![Context::Cleaning],
             Some(Overlay::Plan(screen)) if screen.field == Field::Name => vec![Context::Consent],
             Some(Overlay::Plan(_)) => vec![Context::Plan],
             Some(Overlay::Filter(_)) => vec![Context::Filter],
@@ -172,6 +175,7 @@ impl Model {
         let screen = |overlay: &Overlay| match overlay {
             Overlay::Plan(_) => Some(Context::Plan),
             Overlay::Verify(_) => Some(Context::Verify),
+            Overlay::Cleaning(_) => Some(Context::Cleaning),
             _ => None,
         };
         let screen = self.overlays.iter().rev().find_map(screen);
@@ -241,6 +245,20 @@ impl Model {
 
     pub(super) fn plan_overlay(&self) -> Option<&Overlay> {
         self.overlays.iter().rev().find(|o| matches!(o, Overlay::Plan(_)))
+    }
+
+    pub(super) fn cleaning(&self) -> Option<&Cleaning> {
+        self.overlays.iter().rev().find_map(|o| match o {
+            Overlay::Cleaning(cleaning) => Some(&**cleaning),
+            _ => None,
+        })
+    }
+
+    pub(super) fn cleaning_mut(&mut self) -> Option<&mut Cleaning> {
+        self.overlays.iter_mut().rev().find_map(|o| match o {
+            Overlay::Cleaning(cleaning) => Some(&mut **cleaning),
+            _ => None,
+        })
     }
 
     pub(super) fn plan_screen(&mut self) -> Option<&mut PlanScreen> {

@@ -50,6 +50,12 @@ pub(super) fn operate(model: &Model, verb: Verb) -> Option<String> {
     Request::why_not(verb, model.subject().as_ref(), forest, &model.beside)
 }
 
+/// Why nothing can be planned in the clean-up wizard.
+pub(super) fn marked(model: &Model) -> Option<String> {
+    let cleaning = model.cleaning()?;
+    cleaning.goes.is_empty().then(|| "nothing is marked".to_owned())
+}
+
 /// Why the plan on screen has no other way.
 pub(super) fn ways(model: &Model) -> Option<String> {
     let Some(Overlay::Plan(screen)) = model.plan_overlay() else { return None };

@@ -120,10 +120,10 @@ mod tests {
 
     #[test]
     fn a_wish_replaces_the_keys_of_the_table() {
-        let map = wish("commit", &["C", "ctrl-k"]).unwrap();
+        let map = wish("commit", &["M", "ctrl-k"]).unwrap();
         let commit = TABLE.iter().find(|b| b.action.name() == "commit").unwrap();
-        assert_eq!(map.keys(commit), ["C", "ctrl-k"]);
-        assert_eq!(map.label(commit, true), "C Ctrl-k");
+        assert_eq!(map.keys(commit), ["M", "ctrl-k"]);
+        assert_eq!(map.label(commit, true), "M Ctrl-k");
         let none = wish("commit", &[]).unwrap();
         assert_eq!(none.label(commit, true), ":commit");
     }

@@ -11,6 +11,8 @@ use super::model::{Focus, HelpState, Model, Overlay, Tab};
 use super::palette;
 use super::plan_screen::Field;
 use super::remedy;
+use super::request::Verb;
+use super::update_cleaning as cleaning;
 use super::update_form as form;
 use super::update_plan as plan;
 pub(super) use super::update_plan::look_again;
@@ -117,6 +119,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     {
         return effects;
     }
+    if matches!(model.overlays.last(), Some(Overlay::Cleaning(_)))
+        && let Some(effects) = cleaning::act(model, action)
+    {
+        return effects;
+    }
     if matches!(model.overlays.last(), Some(Overlay::Help(_) | Overlay::Palette(_))) {
         if action == Action::RunLine {
             return run_line(model);
@@ -155,6 +162,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.pane.select(&forest, row);
             }
         }
+        Action::Operate(Verb::CleanUp) => return cleaning::begin(model),
         Action::Mark => {
             if let (Some(forest), Some(row)) = (model.forest.clone(), model.pane.selected()) {
                 model.pane.mark(&forest, row);

@@ -1,5 +1,6 @@
 //! Slow work on threads of its own: scanning and planning. A worker that panics gives an error.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::cleaning::{Sum, sum};
 use super::engine::Engine;
 use super::operation::Operation;
 use super::plan_screen::{Planned, Ready, Refusal};
@@ -16,6 +18,7 @@ use super::verify::{Begun, Verified};
 use crate::chain::{Gate, Strips, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, ScanOptions};
+use crate::plan::{Judged, ViewId};
 
 /// What a worker found out.
 #[derive(Debug)]
@@ -36,6 +39,10 @@ pub(super) enum Answer {
         /// Jobs that were cut off, and the trash.
         found: Beside,
     },
+    /// How every image stands.
+    Judged(Vec<Judged>),
+    /// What the marks of the clean-up wizard come to.
+    Sum(Sum),
     /// Plans are made.
     Plan {
         /// Number of the request.
@@ -105,6 +112,29 @@ impl Workers {
                 Err(e) => operations.iter().map(|_| Err(Refusal::of(&e))).collect(),
             };
             let _ = send.send(Answer::Plan { number, planned });
+        });
+    }
+
+    /// Finds out how every image of `forest` stands.
+    pub(super) fn judge(&self, forest: Arc<Forest>, gate: Gate) {
+        self.start(move |engine, send| {
+            let judged = caught(|| Ok(engine.judge(&forest, &gate))).unwrap_or_default();
+            let _ = send.send(Answer::Judged(judged));
+        });
+    }
+
+    /// Finds out what it comes to when the views of `goes` go.
+    pub(super) fn sum(&self, goes: BTreeSet<ViewId>, ground: Ground) {
+        self.start(move |engine, send| {
+            let plan = caught(|| {
+                let forest = engine.scan(&ground.paths, &ground.options)?;
+                engine.plan(&forest, &Operation::CleanUp { goes }, &ground.options.gate)
+            });
+            let found = match &plan {
+                Ok(proposal) => sum(Ok(&proposal.plan)),
+                Err(e) => sum(Err(e.to_string())),
+            };
+            let _ = send.send(Answer::Sum(found));
         });
     }
 

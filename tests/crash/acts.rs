@@ -4,11 +4,11 @@ use std::path::Path;
 
 use cowherd::chain::{Basis, Gate, StateSpec, ViewSpec};
 use cowherd::error::Result;
-use cowherd::forest::{ScanOptions, scan};
+use cowherd::forest::{Forest, ScanOptions, scan};
 use cowherd::image::{Format, NewImage};
 use cowherd::plan::{
     self, ChainOptions, CommitOptions, ConvertOptions, DeleteOptions, ExportOptions, Plan, RebaseOptions,
-    Since, SnapshotRequest, Wishes,
+    Since, SnapshotRequest, ViewId, Wanted,
 };
 
 use crate::common::scanned;
@@ -51,20 +51,21 @@ pub(crate) const ALL: &[Act] = &[
     act("commit_beside", |dir| commit(dir, "l1", None)),
     act("commit_over_layers", |dir| commit(dir, "l3", Some("base"))),
     act("commit_compared", |dir| Ok(commit(dir, "l3", Some("l1"))?.compared(Basis::Content))),
-    act("pull_compared", |dir| {
-        Ok(rebase(dir, plan::pull, "l3", Some("base"), false)?.compared(Basis::Content))
-    }),
-    act("pull", |dir| rebase(dir, plan::pull, "l3", Some("base"), false)),
-    act("pull_alone", |dir| rebase(dir, plan::pull, "l3", None, false)),
-    act("pull_middle", |dir| rebase(dir, plan::pull, "l2", Some("base"), false)),
-    act("rebase_down", |dir| rebase(dir, plan::rebase, "l3", Some("base"), false)),
-    act("rebase_unrelated", |dir| rebase(dir, plan::rebase, "l3", Some("other"), false)),
-    act("rebase_none", |dir| rebase(dir, plan::rebase, "l2", None, false)),
-    act("rebase_unsafe", |dir| rebase(dir, plan::rebase, "l3", Some("other"), true)),
+    act("pull_compared", |dir| Ok(rebase(dir, pull, "l3", Some("base"), false)?.compared(Basis::Content))),
+    act("pull", |dir| rebase(dir, pull, "l3", Some("base"), false)),
+    act("pull_alone", |dir| rebase(dir, pull, "l3", None, false)),
+    act("pull_middle", |dir| rebase(dir, pull, "l2", Some("base"), false)),
+    act("rebase_down", |dir| rebase(dir, based, "l3", Some("base"), false)),
+    act("rebase_unrelated", |dir| rebase(dir, based, "l3", Some("other"), false)),
+    act("rebase_none", |dir| rebase(dir, based, "l2", None, false)),
+    act("rebase_unsafe", |dir| rebase(dir, based, "l3", Some("other"), true)),
     act("overlay", |dir| plan::overlay(&scanned(dir), &dir.join("l3"), None, &dir.join("new"), gate(dir))),
     act("delete_middle", |dir| delete(dir, "l1")),
     act("delete_root", |dir| delete(dir, "base")),
     act("delete_leaf", |dir| delete(dir, "l3")),
+    act("cleanup_leaf", |dir| cleanup(dir, &["side", "l3"])),
+    act("cleanup_line", |dir| cleanup(dir, &["l1", "l2"])),
+    act("cleanup_bottom", |dir| cleanup(dir, &["base", "l1", "l2"])),
     act("rename", |dir| plan::rename(&scanned(dir), &dir.join("l1"), &dir.join("new"), gate(dir))),
     act("revert", |dir| plan::revert(&scanned(dir), &dir.join("l3"), gate(dir))),
     act("compact", |dir| plan::compact(&scanned(dir), &dir.join("side"), gate(dir))),
@@ -73,17 +74,17 @@ pub(crate) const ALL: &[Act] = &[
     only(
         "convert_to_qcow2",
         |kind| matches!(kind, Kind::Qed | Kind::Raw),
-        |dir| convert(dir, "base", Format::Qcow2, Wishes::default()),
+        |dir| convert(dir, "base", Format::Qcow2, Wanted::default()),
     ),
     only(
         "convert_to_qed",
         |kind| !matches!(kind, Kind::Qed | Kind::Subclusters),
-        |dir| convert(dir, "base", Format::Qed, Wishes::default()),
+        |dir| convert(dir, "base", Format::Qed, Wanted::default()),
     ),
     only(
         "convert_to_raw",
         |kind| kind != Kind::Raw,
-        |dir| convert(dir, "base", Format::Raw, Wishes::default()),
+        |dir| convert(dir, "base", Format::Raw, Wanted::default()),
     ),
     only(
         "convert_overlay",
@@ -91,7 +92,7 @@ pub(crate) const ALL: &[Act] = &[
         |dir| {
             let format = scanned(dir).find(&dir.join("l1")).and_then(|id| scanned(dir).get(id)?.format);
             let to = if format == Some(Format::Qed) { Format::Qcow2 } else { Format::Qed };
-            convert(dir, "l1", to, Wishes::default())
+            convert(dir, "l1", to, Wanted::default())
         },
     ),
     only(
@@ -99,13 +100,13 @@ pub(crate) const ALL: &[Act] = &[
         |kind| matches!(kind, Kind::Version2 | Kind::Version3 | Kind::Raw),
         |dir| {
             let version = if is_version_2(&dir.join("l1")) { 3 } else { 2 };
-            convert(dir, "l1", Format::Qcow2, Wishes { version: Some(version), ..Wishes::default() })
+            convert(dir, "l1", Format::Qcow2, Wanted { version: Some(version), ..Wanted::default() })
         },
     ),
     only(
         "convert_refcounts",
         |kind| !matches!(kind, Kind::Version2 | Kind::Qed),
-        |dir| convert(dir, "l1", Format::Qcow2, Wishes { refcount_bits: Some(32), ..Wishes::default() }),
+        |dir| convert(dir, "l1", Format::Qcow2, Wanted { refcount_bits: Some(32), ..Wanted::default() }),
     ),
     act("export_delta", export),
     act("export_chain", |dir| {
@@ -130,13 +131,29 @@ fn first() -> StateSpec {
     StateSpec::Name("sn1".into())
 }
 
+fn pull(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    plan::pull(forest, image, options)
+}
+
+fn based(forest: &Forest, image: &Path, options: &RebaseOptions) -> Result<Plan> {
+    plan::rebase(forest, image, options)
+}
+
+/// All of these images goes, with their snapshots.
+fn cleanup(dir: &Path, images: &[&str]) -> Result<Plan> {
+    let forest = scanned(dir);
+    let named = |path: &Path| images.iter().any(|image| path == dir.join(image));
+    let goes = forest.nodes.iter().filter(|node| named(&node.path)).flat_map(ViewId::all).collect();
+    plan::cleanup(&forest, &goes, gate(dir))
+}
+
 fn commit(dir: &Path, top: &str, base: Option<&str>) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));
     let options = CommitOptions { base, gate: gate(dir), ..CommitOptions::default() };
     plan::commit(&scanned(dir), &dir.join(top), &options)
 }
 
-fn convert(dir: &Path, name: &str, to: Format, wishes: Wishes) -> Result<Plan> {
+fn convert(dir: &Path, name: &str, to: Format, wishes: Wanted) -> Result<Plan> {
     let options = ConvertOptions { to, wishes, backing_format: None, no_compact: false, gate: gate(dir) };
     // What looks like nothing in particular is an image once it is named.
     let image = dir.join(name);
@@ -167,7 +184,7 @@ fn delete(dir: &Path, image: &str) -> Result<Plan> {
     plan::delete(&scanned(dir), &dir.join(image), &options)
 }
 
-type Rebase = fn(&cowherd::forest::Forest, &Path, &RebaseOptions) -> Result<Plan>;
+type Rebase = fn(&Forest, &Path, &RebaseOptions) -> Result<Plan>;
 
 fn rebase(dir: &Path, operation: Rebase, image: &str, base: Option<&str>, is_unsafe: bool) -> Result<Plan> {
     let base = base.map(|base| dir.join(base));

@@ -82,7 +82,7 @@ fn leave_holes(path: &Path, format: Format, random: &mut Random) {
     scribble(path, format, random);
     let mut writer = Writer::open(files(path), false).unwrap();
     let image = image::open(files(path), Some(format)).unwrap();
-    writer.delete_snapshot(image.snapshots().len() - 1).unwrap();
+    writer.delete_snapshots(&[image.snapshots().len() - 1]).unwrap();
     Box::new(writer).finish().unwrap();
 }
 

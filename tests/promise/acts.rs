@@ -238,7 +238,7 @@ impl Act {
             Self::Revert { image } => plan::revert(forest, image, gate),
             Self::Compact { image } => plan::compact(forest, image, gate),
             Self::Convert { image, to } => {
-                let (wishes, backing_format, no_compact) = (plan::Wishes::default(), None, false);
+                let (wishes, backing_format, no_compact) = (plan::Wanted::default(), None, false);
                 let options = plan::ConvertOptions { to: *to, wishes, backing_format, no_compact, gate };
                 plan::convert(forest, image, &options)
             }

@@ -95,7 +95,10 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     // The job has a look itself, every third time.
     let compares = before.len().is_multiple_of(3) && kept > 0;
     let plan = if compares { plan.compared(Basis::Content) } else { plan };
-    let report = run(plan, &trace, before.len().is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}"));
+    // Every other time as on a file system that shares blocks, where data takes another way. The plan does not
+    // know of that here, so it is held to a bound alone.
+    let shares = before.len().is_multiple_of(2);
+    let report = run(plan, &trace, shares).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert_eq!(report.compared.map(|c| c.views), compares.then_some(kept), "{what}: {steps:#?}");
 
     let now = fingerprints(dir);
@@ -113,7 +116,7 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     assert_eq!(report.written_bytes, real.written, "{what}: the report is not what was written: {steps:#?}");
     let dear = format!("{what}: {real:?} {report:?} is dearer than {cost:?} for {steps:#?}");
     assert!(real.written <= cost.write_bytes && real.peak_extra <= cost.peak_extra_bytes, "{dear}");
-    if cost.exact {
+    if cost.exact && !shares {
         let predicted = (cost.write_bytes, cost.freed_bytes);
         assert_eq!((real.written, report.freed_bytes), predicted, "{what}: an exact figure was wrong");
     }
@@ -127,7 +130,6 @@ fn operate(dir: &Path, forest: &Forest, act: &Act, what: &str) -> Option<bool> {
     Some(cost.exact)
 }
 
-/// Every other time as on a file system that shares blocks, where data takes another way.
 fn run(plan: Plan, trace: &Trace, shares: bool) -> cowherd::error::Result<cowherd::job::Report> {
     let disk = Arc::new(RecorderDisk::new(trace.clone(), HashMap::new()).sharing(shares));
     let accepted = vec![HazardKind::NoUndo, HazardKind::BackingFormat, HazardKind::Unprotected];

@@ -268,7 +268,7 @@ fn raw(lab: &Lab, name: &str, size: u64, seed: u64) {
     lab.scribble(name, "raw", size, seed, 14);
 }
 
-fn raw_base(lab: &Lab) {
+pub(crate) fn raw_base(lab: &Lab) {
     raw(lab, "l1.img", 4 * MIB, 70);
     layer(lab, "l2.qcow2", Some(("l1.img", "raw")), "", 4 * MIB, 71, 16);
     layer(lab, "l3.qcow2", Some(("l2.qcow2", Q)), "", 4 * MIB, 72, 10);

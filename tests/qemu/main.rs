@@ -9,6 +9,7 @@
 mod busy;
 mod changing;
 mod checking;
+mod cleaning;
 mod commit;
 mod compacting;
 mod converting;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         reading::cases(),
         reads::cases(),
         checking::cases(),
+        cleaning::cases(),
         changing::cases(),
         repairing::cases(),
         creating::cases(),

@@ -14,7 +14,7 @@ fn view(folder: &Path, name: &str) -> View {
 }
 
 /// A sum over every guest byte that is not zero without reading.
-fn content(folder: &Path, name: &str) -> u64 {
+pub(crate) fn content(folder: &Path, name: &str) -> u64 {
     use std::hash::{DefaultHasher, Hasher};
     let view = view(folder, name);
     let mut sum = DefaultHasher::new();

@@ -8,7 +8,9 @@ use cowherd::chain::{Chain, Gate, Held, Layer, STRIP, StateSpec, Strip, Strips, 
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::{Format, State};
 use cowherd::job::{Phase, Snapshot};
-use cowherd::plan::{Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Plan, Ranges, States, Step};
+use cowherd::plan::{
+    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Plan, Ranges, Standing, States, Step,
+};
 use cowherd::storage::{Holder, LockState, Stamp};
 
 pub const FOLDER: &str = "/var/lib/libvirt/images";
@@ -152,6 +154,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
     }
     steps.push(Step::Verify { image: base.clone(), format: Format::Qcow2 });
     Plan {
+        rooms: Vec::new(),
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
         kept: Vec::new(),
@@ -233,6 +236,36 @@ pub fn half_way(done: u64, millis: u64) -> Snapshot {
         total: 430 * MIB,
         elapsed: Duration::from_millis(millis),
     }
+}
+
+/// Two neighbours merged into one of them.
+pub fn cleanup_plan(before: &Forest, views: usize) -> Plan {
+    let ways = "Snap-1.qcow2, Snap-2.qcow2: merging down into Snap-1.qcow2 writes 392 MiB; pulling what is read up \
+                would write 1.1 GiB";
+    let commit = commit_plan(before, false);
+    Plan {
+        operation: "cleanup",
+        title: format!("clean up: {views} views, 1 file to the trash"),
+        hazards: vec![Hazard::new(HazardKind::OtherWay, ways)],
+        ..commit
+    }
+}
+
+/// How the images stand.
+pub fn judged(forest: &Forest) -> Vec<Judged> {
+    let one = |node: &Node| {
+        let child = node.children.first().and_then(|id| forest.get(*id));
+        let (standing, why) = match (child, node.problems.first(), &node.in_use) {
+            (_, _, Some(_)) => (Standing::InUse, "qemu-system-x86 has it open".to_owned()),
+            (_, Some(problem), _) => (Standing::Orphaned, problem.message.clone()),
+            (Some(child), ..) => (Standing::Needed, format!("{} is based on it", child.name())),
+            (None, ..) => {
+                (Standing::Unclaimed, "nothing is based on it, and no domain here names it".to_owned())
+            }
+        };
+        Judged { path: node.path.clone(), standing, why, disk_size: node.disk_size, candidates: Vec::new() }
+    };
+    forest.nodes.iter().map(one).collect()
 }
 
 /// Strips for the chain of a view, as scattered as guests write; `None` when a layer is missing.

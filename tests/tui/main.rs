@@ -2,6 +2,7 @@
 //! pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod cleaning;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;

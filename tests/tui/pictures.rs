@@ -93,6 +93,13 @@ fn health() {
 }
 
 #[test]
+fn cleanup() {
+    let mut stage = Stage::new(100, 30);
+    stage.play("C<idle><down><space><space><idle>");
+    picture("cleanup", &stage);
+}
+
+#[test]
 fn plan() {
     let mut stage = Stage::new(110, 34);
     stage.play("/Snap-2<enter><esc>c<idle>");

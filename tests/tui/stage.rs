@@ -8,7 +8,7 @@ use cowherd::chain::{Gate, Strips, View, ViewSpec};
 use cowherd::error::{Error, Kind, Result};
 use cowherd::forest::{Forest, ScanOptions};
 use cowherd::job::{Leftover, Phase, Report, Snapshot};
-use cowherd::plan::{Hazard, HazardKind};
+use cowherd::plan::{Hazard, HazardKind, Judged};
 use cowherd::storage::{Trashed, Watch};
 use cowherd::tui::{self, App, Begun, Engine, Host, Input, Operation, Options, Proposal, Running, Verified};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -83,10 +83,15 @@ impl Engine for Shared {
         let mut plan = match operation {
             Operation::Commit { keep, .. } => herd::commit_plan(forest, *keep),
             Operation::Delete { .. } => herd::delete_plan(forest),
+            Operation::CleanUp { goes } => herd::cleanup_plan(forest, goes.len()),
             other => return Err(Error::unsupported(format!("no plan is scripted for {other:?}"))),
         };
         plan.hazards.extend(script.hazards.iter().cloned());
         Ok(plan.into())
+    }
+
+    fn judge(&self, forest: &Forest, _: &Gate) -> Vec<Judged> {
+        herd::judged(forest)
     }
 
     fn watch(&self) -> Option<Watch> {

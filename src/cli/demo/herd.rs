@@ -1,5 +1,5 @@
-//! The sample herd: the chain of the classic snapshot notes with a branch, and a chain of images
-//! that have internal snapshots as well.
+//! The sample herd: the chain of the classic snapshot notes with a branch, a chain of images that have internal
+//! snapshots as well, a QED image, an overlay that lost its base, and one that nobody needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::error::{Place, Result};
-use crate::image::qcow2::{self, CreateOptions, Writer};
-use crate::image::{self, BackingRef, Format, Snapshot, Target};
+use crate::image::qcow2::Writer;
+use crate::image::{self, BackingRef, Format, NewImage, Snapshot, Target};
 use crate::storage::{File, RealFile};
 use crate::units::Guest;
 
@@ -30,15 +30,23 @@ enum Act {
     Zero(u64, u64),
     /// An internal snapshot, taken this many days ago.
     Snapshot(&'static str, u32),
+    /// A boot sector with the number that a disk has from being partitioned.
+    Boot(u32),
 }
 
-use Act::{Snapshot as Take, Write, Zero};
+use Act::{Boot, Snapshot as Take, Write, Zero};
 
 const RAW: Format = Format::Raw;
 const QCOW2: Format = Format::Qcow2;
+const QED: Format = Format::Qed;
 
 const HERD: &[Sketch] = &[
-    Sketch { name: "RootBase.img", format: RAW, backing: None, history: &[Write(0, 24), Write(512, 8)] },
+    Sketch {
+        name: "RootBase.img",
+        format: RAW,
+        backing: None,
+        history: &[Write(0, 24), Write(512, 8), Boot(0xc0e5_0001)],
+    },
     Sketch {
         name: "Snap-1.qcow2",
         format: QCOW2,
@@ -95,6 +103,20 @@ const HERD: &[Sketch] = &[
         backing: Some(("imageB.qcow2", QCOW2)),
         history: &[Write(12, 4), Take("sn0", 1), Write(13, 2), Write(22, 8)],
     },
+    Sketch {
+        name: "test.qed",
+        format: QED,
+        backing: Some(("RootBase.img", RAW)),
+        history: &[Write(40, 4), Zero(42, 1)],
+    },
+    // It was based on the disk that RootBase.img is, under a name that is not there any more.
+    Sketch {
+        name: "broken.qcow2",
+        format: QCOW2,
+        backing: Some(("Golden.img", RAW)),
+        history: &[Write(60, 2), Boot(0xc0e5_0001)],
+    },
+    Sketch { name: "orphan.qcow2", format: QCOW2, backing: Some(("Overlay-2.qcow2", QCOW2)), history: &[] },
 ];
 
 /// Builds the herd in `folder`, which must not have any of its files.
@@ -109,16 +131,10 @@ pub(super) fn build(folder: &Path) -> Result<()> {
 
 fn one(sketch: &Sketch, path: &Path, random: &mut Random) -> Result<()> {
     let file: Arc<dyn File> = Arc::new(RealFile::create_new(path)?);
-    if sketch.format == Format::Raw {
-        file.set_len(VIRTUAL_SIZE)?;
-    } else {
-        let reference = |(name, format): (&str, Format)| BackingRef {
-            name: name.into(),
-            format: Some(format.name().into()),
-        };
-        let backing = sketch.backing.map(reference);
-        qcow2::create(&*file, &CreateOptions { virtual_size: VIRTUAL_SIZE, backing, ..Default::default() })?;
-    }
+    let reference =
+        |(name, format): (&str, Format)| BackingRef { name: name.into(), format: Some(format.name().into()) };
+    let backing = sketch.backing.map(reference);
+    NewImage::of(sketch.format, VIRTUAL_SIZE, backing)?.create(&*file)?;
     let mut taken = 0;
     // One change per act: requests of one change must come in guest order.
     for act in sketch.history {
@@ -131,6 +147,11 @@ fn one(sketch: &Sketch, path: &Path, random: &mut Random) -> Result<()> {
             Zero(at, len) => {
                 let mut target = image::write(file.clone(), sketch.format, false)?;
                 target.zero(Guest(at * MIB), len * MIB)?;
+                target.finish()?;
+            }
+            Boot(number) => {
+                let mut target = image::write(file.clone(), sketch.format, false)?;
+                boot_sector(&mut *target, number)?;
                 target.finish()?;
             }
             Take(name, days) => {
@@ -156,6 +177,16 @@ fn write(target: &mut dyn Target, mut at: u64, mut len: u64, random: &mut Random
         (at, len) = (at + n, len.saturating_sub(n));
     }
     Ok(())
+}
+
+fn boot_sector(target: &mut dyn Target, number: u32) -> Result<()> {
+    let unit = target.unit();
+    let mut bytes = vec![0; unit as usize];
+    bytes[440..444].copy_from_slice(&number.to_le_bytes());
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let (host, _) = target.allocate(Guest(0), unit)?;
+    target.file().write_at(host.0, &bytes)?;
+    target.map(Guest(0), host, unit)
 }
 
 fn snapshot(id: u32, name: &str, days: u32) -> Snapshot {

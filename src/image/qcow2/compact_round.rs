@@ -12,7 +12,7 @@ use super::tables::{L2, read_l2};
 use super::writer::Writer;
 use crate::error::{Error, Kind, Place, Result};
 use crate::image::{Files, State, Written};
-use crate::storage::{CopyBuffer, File, copy_range, holes};
+use crate::storage::{CopyBuffer, File, copy_data, holes};
 
 /// Bytes that refcount blocks may take in memory.
 const BLOCKS: u64 = 16 << 20;
@@ -259,7 +259,7 @@ impl Copier {
             self.done.data_bytes += stop - start;
             self.done.extra_bytes += holes(file, place, stop - start)?;
             if !self.dry && stop > start {
-                copy_range(file, start, file, place, stop - start, &mut self.buffer)?;
+                copy_data(file, start, file, place, stop - start, &mut self.buffer)?;
             }
             at = stop;
         }

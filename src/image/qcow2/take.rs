@@ -54,20 +54,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the snapshot at `index`; what it alone held becomes free.
-    pub fn delete_snapshot(&mut self, index: usize) -> Result<()> {
+    /// Removes the snapshots at these places; what they alone held becomes free.
+    pub fn delete_snapshots(&mut self, indexes: &[usize]) -> Result<()> {
         self.close_l2()?;
-        let mut table = self.image.table.clone();
-        if index >= table.len() {
+        let table = self.image.table.clone();
+        if indexes.iter().any(|index| *index >= table.len()) {
             return Err(Error::new(Kind::NotFound, "no such snapshot"));
         }
-        let gone = table.remove(index);
-        let saved = self.image.l1(State::Snapshot(index))?.to_vec();
-        self.drop_tree(&saved)?;
-        self.drop_range(gone.l1_offset, u64::from(gone.l1_size) * 8)?;
-        self.mark_copied()?;
-        self.table = Some(table);
-        Ok(())
+        let mut left = Vec::new();
+        for (index, entry) in table.into_iter().enumerate() {
+            if !indexes.contains(&index) {
+                left.push(entry);
+                continue;
+            }
+            let saved = self.image.l1(State::Snapshot(index))?.to_vec();
+            self.drop_tree(&saved)?;
+            self.drop_range(entry.l1_offset, u64::from(entry.l1_size) * 8)?;
+        }
+        self.table = Some(left);
+        self.mark_copied()
     }
 
     /// Gives the snapshot at `index` another name, new and not empty.

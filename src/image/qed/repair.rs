@@ -13,7 +13,7 @@ use super::tables::Entry;
 use super::tidy::tidy;
 use crate::error::{Error, Place, Result};
 use crate::image::{Repair, Written};
-use crate::storage::{CopyBuffer, File, copy_range};
+use crate::storage::{CopyBuffer, File, copy_data};
 use crate::units::{Host, div_up};
 
 /// Shared clusters that are separated in one go: 16 MiB of places. What is left is found the next time.
@@ -125,7 +125,7 @@ pub(super) fn heal(file: &Arc<dyn File>, header: &Header, dry: bool) -> Result<u
 fn separate(file: &dyn File, shared: &[(Host, Host)], first: u64, size: u64) -> Result<()> {
     let mut buffer = CopyBuffer::default();
     for ((_, from), to) in shared.iter().zip(first..) {
-        copy_range(file, from.0, file, to * size, size, &mut buffer)?;
+        copy_data(file, from.0, file, to * size, size, &mut buffer)?;
     }
     file.sync()?;
     for ((at, _), to) in shared.iter().zip(first..) {

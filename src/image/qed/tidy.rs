@@ -15,7 +15,7 @@ use super::tables::Entry;
 use crate::error::{Error, Kind, Result};
 use crate::image::Written;
 use crate::image::used::Used;
-use crate::storage::{CopyBuffer, File, copy_range, holes, read_exact_or_zero};
+use crate::storage::{CopyBuffer, File, copy_data, copy_range, holes, read_exact_or_zero};
 use crate::units::Host;
 
 impl Header {
@@ -112,7 +112,7 @@ impl Tidy<'_> {
         while let Some((from, to)) = rest.first() {
             let goes_on = |(i, m): &(usize, &(u64, u64))| **m == (from + *i as u64, to + *i as u64);
             let run = rest.iter().enumerate().take_while(goes_on).count();
-            copy_range(self.file, from * size, self.file, to * size, run as u64 * size, &mut self.buffer)?;
+            copy_data(self.file, from * size, self.file, to * size, run as u64 * size, &mut self.buffer)?;
             rest = &rest[run..];
         }
         self.file.sync()?;

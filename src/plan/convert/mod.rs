@@ -6,8 +6,8 @@
 mod children;
 mod obstacles;
 mod steps;
+mod target;
 mod wanted;
-mod wishes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::image::{self, Format, Image, NewImage};
 use crate::storage::{File, RealFile};
 use crate::text::Shown;
 
-pub use wishes::Wishes;
+pub use wanted::Wanted;
 
 /// What an image is to become.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct ConvertOptions {
     /// Its format.
     pub to: Format,
     /// What it is to be beyond that.
-    pub wishes: Wishes,
+    pub wishes: Wanted,
     /// The format of its backing file, when it is not recorded.
     pub backing_format: Option<Format>,
     /// Whether new metadata stays at the end of the file, so that the conversion can be taken back as long as

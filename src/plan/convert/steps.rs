@@ -36,7 +36,6 @@ impl Change<'_> {
                 };
                 let way = if both { vec![between, new.clone()] } else { vec![new.clone()] };
                 let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
-                draft.meter.follow(&*layer);
                 let mut now = from.clone();
                 for next in way {
                     let next = NewImage::Qcow2(next);
@@ -48,7 +47,7 @@ impl Change<'_> {
                             draft.step(step(now, next, 0));
                             return Ok(());
                         }
-                        written => draft.counted(step(now, next.clone(), 0), &*layer, written?, false)?,
+                        written => draft.counted(step(now, next.clone(), 0), &image, written?, false)?,
                     }
                     now = next;
                 }
@@ -59,24 +58,18 @@ impl Change<'_> {
                     let between = convert::suggest(&self.asks, Format::Qcow2)?;
                     let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
                     let laid = convert::lay(&layer, Format::Qed, &between, &mut |_| Ok(()))?;
-                    draft.counted(step(now, between.clone(), 0), &*layer, laid.written, true)?;
+                    draft.counted(step(now, between.clone(), 0), &image, laid.written, true)?;
                     now = between;
                 }
                 let written = self.bound_of_moves(&now)?;
                 draft.meter.cost.read_bytes += written.data_bytes;
-                draft.counted(step(now, to.clone(), written.data_bytes), &**file, written, false)?;
+                draft.counted(step(now, to.clone(), written.data_bytes), &image, written, false)?;
             }
             _ => {
                 let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
-                draft.meter.follow(&*layer);
                 let laid = convert::lay(&layer, from.format(), to, &mut |_| Ok(()))?;
                 draft.meter.cost.read_bytes += laid.written.data_bytes;
-                draft.counted(
-                    step(from, to.clone(), laid.written.data_bytes),
-                    &*layer,
-                    laid.written,
-                    true,
-                )?;
+                draft.counted(step(from, to.clone(), laid.written.data_bytes), &image, laid.written, true)?;
             }
         }
         Ok(())
@@ -133,7 +126,7 @@ impl Change<'_> {
             let step = Step::Compact { image: self.node.path.clone(), format: to.format() };
             // Where the layer has whole pages, the file system may have parts of them.
             let freed_bytes = compacted.written.freed_bytes + to.cluster_size();
-            draft.counted(step, &*layer, Written { freed_bytes, ..compacted.written }, false)?;
+            draft.counted(step, &self.node.path, Written { freed_bytes, ..compacted.written }, false)?;
         }
         Ok(())
     }

@@ -72,6 +72,15 @@ pub(in crate::tui) fn command(operation: &Operation) -> String {
         Operation::Import { top, out, compress } => {
             line.word("import").path(top).word("--out").new_path(top, out).flag("-c", *compress);
         }
+        Operation::CleanUp { goes } => {
+            line.word("cleanup");
+            for view in goes {
+                let path = view.image.to_string_lossy();
+                let text =
+                    view.snapshot.as_ref().map_or_else(|| path.to_string(), |id| format!("{path}@#{id}"));
+                line.word("--delete").word(&text);
+            }
+        }
         Operation::Recover { journal, roll_back } => {
             line.word("recover").path(journal.parent().unwrap_or(journal)).flag("--roll-back", *roll_back);
         }

@@ -16,6 +16,7 @@ mod proposal;
 mod propose;
 mod ways;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub(super) use command::command;
@@ -26,7 +27,7 @@ pub(super) use ways::{Way, safest, ways};
 
 use crate::chain::{StateSpec, ViewSpec};
 use crate::image::{Format, Repair};
-use crate::plan::SnapshotRequest;
+use crate::plan::{SnapshotRequest, ViewId};
 
 /// Something that can be planned and then done. Paths of images are absolute; names of new files may be
 /// relative to the image's folder until it is planned.
@@ -162,6 +163,11 @@ pub enum Operation {
         /// Compress clusters.
         compress: bool,
     },
+    /// Takes views out of the herd by the cheapest safe way.
+    CleanUp {
+        /// The views that go.
+        goes: BTreeSet<ViewId>,
+    },
     /// Finishes or undoes a job that was interrupted.
     Recover {
         /// Its journal.
@@ -200,7 +206,9 @@ impl Operation {
             | Self::ExportChain { image, .. }
             | Self::Import { top: image, .. } => image,
             Self::Export { view, .. } => &view.path,
-            Self::Recover { .. } | Self::Restore { .. } | Self::Empty { .. } => return None,
+            Self::CleanUp { .. } | Self::Recover { .. } | Self::Restore { .. } | Self::Empty { .. } => {
+                return None;
+            }
         })
     }
 
@@ -213,6 +221,7 @@ impl Operation {
                 SnapshotRequest::Delete(StateSpec::Id(id)) => format!("#{id}"),
                 _ => file(image),
             },
+            Self::CleanUp { .. } => "clean up".to_owned(),
             Self::Recover { .. } => "recover".to_owned(),
             Self::Restore { file: path } => file(path),
             Self::Empty { .. } => "trash".to_owned(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::chain::Gate;
 use crate::forest::Forest;
 use crate::job::Recovery;
-use crate::plan::{Cost, Hazard, HazardKind, Plan};
+use crate::plan::{Hazard, HazardKind, Plan};
 
 /// An operation that was planned: everything there is to see of it, and the work to start.
 #[derive(Debug, Clone)]
@@ -58,22 +58,9 @@ impl Proposal {
             Work::Recover { .. } => "recover",
             Work::Restore { .. } | Work::Empty { .. } => "trash",
         };
-        let plan = Plan {
-            operation,
-            title,
-            kept: Vec::new(),
-            views_changed: Vec::new(),
-            steps: Vec::new(),
-            cost: Cost::default(),
-            hazards: Vec::new(),
-            undo: undo.to_owned(),
-            qemu_img: Vec::new(),
-            before: forest.clone(),
-            after: forest.clone(),
-            flows: Vec::new(),
-            files: Vec::new(),
-            gate: Gate::closed(),
-        };
+        let (before, after) = (forest.clone(), forest.clone());
+        let blank = Plan::blank(operation, before, Gate::closed());
+        let plan = Plan { title, undo: undo.to_owned(), after, ..blank };
         Self { plan, steps, work }
     }
 

@@ -10,7 +10,7 @@ use crate::image::{Format, NewImage};
 use crate::job::{self, Recovery};
 use crate::plan::{
     self, ChainOptions, CommitOptions, ConvertOptions, DeleteOptions, ExportOptions, HazardKind,
-    RebaseOptions, Since, Wishes,
+    RebaseOptions, Since, Wanted,
 };
 use crate::storage::Trashed;
 use crate::text::Shown;
@@ -44,7 +44,7 @@ pub(in crate::tui) fn propose(forest: &Forest, operation: &Operation, gate: &Gat
         Operation::Revert { image } => plan::revert(forest, &image, gate)?,
         Operation::Compact { image } => plan::compact(forest, &image, gate)?,
         Operation::Convert { image, to, no_compact } => {
-            let (wishes, backing_format) = (Wishes::default(), None);
+            let (wishes, backing_format) = (Wanted::default(), None);
             plan::convert(forest, &image, &ConvertOptions { to, wishes, backing_format, no_compact, gate })?
         }
         Operation::Repair { image, what } => plan::repair(forest, &image, what, gate)?,
@@ -80,6 +80,7 @@ pub(in crate::tui) fn propose(forest: &Forest, operation: &Operation, gate: &Gat
             let new = NewImage::of(Format::Qcow2, 0, None)?;
             plan::import(forest, &top, &beside(&top, &out)?, &new, how, gate)?
         }
+        Operation::CleanUp { goes } => plan::cleanup(forest, &goes, gate)?,
         Operation::Recover { journal, roll_back } => return recover(forest, &journal, roll_back),
         Operation::Restore { file } => return restore(forest, &file, &gate),
         Operation::Empty { folders } => return empty(forest, &folders),

@@ -13,7 +13,7 @@ pub(super) fn fields(verb: Verb, subject: Option<&Subject>, forest: &Forest, bes
     match verb {
         Verb::Recover => return vec![interrupted(beside)],
         Verb::Restore => return vec![in_trash(beside)],
-        Verb::EmptyTrash => return Vec::new(),
+        Verb::EmptyTrash | Verb::CleanUp => return Vec::new(),
         _ => {}
     }
     let Some(subject) = subject else { return Vec::new() };

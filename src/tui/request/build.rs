@@ -57,6 +57,7 @@ pub(super) fn operation(request: &Request, forest: &Forest) -> Result<Operation,
             }
             Operation::Resize { image, size, shrink: on("shrink") }
         }
+        Verb::CleanUp => Operation::CleanUp { goes: request.goes.clone() },
         Verb::Compact => Operation::Compact { image },
         Verb::Convert => {
             let Some(Pick::Format(to)) = request.pick("to") else { return Err(nothing("to")) };

@@ -15,6 +15,7 @@ mod field;
 mod propose_names;
 mod why_not;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub(super) use field::{Asked, Choice, Field, Value};
@@ -23,6 +24,7 @@ use super::operation::Operation;
 use crate::chain::{StateSpec, ViewSpec};
 use crate::forest::{Forest, Node};
 use crate::job::Leftover;
+use crate::plan::ViewId;
 use crate::text::Shown;
 
 /// What can be asked for. Which operation it leads to may depend on what is selected.
@@ -42,6 +44,7 @@ pub(super) enum Verb {
     Convert,
     Import,
     Repair,
+    CleanUp,
     Recover,
     Restore,
     EmptyTrash,
@@ -65,6 +68,7 @@ impl Verb {
             Self::Convert => "convert",
             Self::Import => "import",
             Self::Repair => "repair",
+            Self::CleanUp => "clean-up",
             Self::Recover => "recover",
             Self::Restore => "trash-restore",
             Self::EmptyTrash => "trash-empty",
@@ -86,6 +90,7 @@ impl Verb {
             Self::Compact => "shrink punch sparse",
             Self::Convert => "format in place qcow2 qed raw amend",
             Self::Repair => "check fix leaks",
+            Self::CleanUp => "cleanup tidy keep last orphans delete several free space",
             Self::Recover => "finish roll back interrupted",
             Self::Rebase | Self::Import | Self::Restore | Self::EmptyTrash => "",
         }
@@ -108,6 +113,7 @@ impl Verb {
             Self::Convert => "Convert",
             Self::Import => "Import",
             Self::Repair => "Repair",
+            Self::CleanUp => "Clean up",
             Self::Recover => "Recover",
             Self::Restore => "Restore from the trash",
             Self::EmptyTrash => "Empty the trash",
@@ -183,6 +189,8 @@ pub(super) struct Request {
     pub(super) subject: Option<Subject>,
     pub(super) fields: Vec<Field>,
     roots: Vec<PathBuf>,
+    /// The views that a clean-up takes away.
+    goes: BTreeSet<ViewId>,
 }
 
 /// What is wrong with an answer.
@@ -198,7 +206,13 @@ impl Request {
     /// A request with proposed answers.
     pub(super) fn new(verb: Verb, subject: Option<Subject>, forest: &Forest, beside: &Beside) -> Self {
         let fields = ask::fields(verb, subject.as_ref(), forest, beside);
-        Self { verb, subject, fields, roots: forest.roots.clone() }
+        Self { verb, subject, fields, roots: forest.roots.clone(), goes: BTreeSet::new() }
+    }
+
+    /// A clean-up of these views.
+    pub(super) fn clean_up(goes: BTreeSet<ViewId>, forest: &Forest) -> Self {
+        let (fields, roots) = (Vec::new(), forest.roots.clone());
+        Self { verb: Verb::CleanUp, subject: None, fields, roots, goes }
     }
 
     /// Whether something has to be asked before it can be planned.

@@ -13,6 +13,7 @@ pub(super) fn why_not(
 ) -> Option<String> {
     let said = |text: &str| Some(text.to_owned());
     match verb {
+        Verb::CleanUp => return forest.nodes.is_empty().then(|| "there are no images".to_owned()),
         Verb::Recover => return beside.leftovers.is_empty().then(|| "nothing was interrupted".to_owned()),
         Verb::Restore | Verb::EmptyTrash => {
             return beside.trash.is_empty().then(|| "the trash is empty".to_owned());

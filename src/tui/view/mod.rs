@@ -2,6 +2,7 @@
 //! fits, what is scrolled into view).
 
 mod boxes;
+mod cleaning;
 mod dialog;
 mod figure;
 mod forest;
@@ -52,6 +53,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
         verify::draw(frame, body, model);
     } else if planning {
         plan::draw(frame, body, model);
+    } else if model.cleaning().is_some() {
+        cleaning::draw(frame, body, model);
     } else {
         panes(frame, body, model);
     }
