@@ -30,8 +30,12 @@ struct Codecs {
 thread_local! {
     static CODECS: RefCell<Codecs> = RefCell::new(Codecs {
         zstd: zstd_safe::CCtx::create(),
-        deflate: Compress::new_with_window_bits(Compression::new(6), false, WINDOW_BITS),
+        deflate: deflater(),
     });
+}
+
+fn deflater() -> Compress {
+    Compress::new_with_window_bits(Compression::new(6), false, WINDOW_BITS)
 }
 
 /// The cluster compressed, when that makes it smaller. Deflate is slowest on what it cannot make smaller, so that
@@ -48,7 +52,11 @@ pub(super) fn compress(header: &Header, cluster: &[u8]) -> Option<Vec<u8>> {
             codecs.deflate.reset();
             match codecs.deflate.compress(cluster, &mut out, FlushCompress::Finish) {
                 Ok(Status::StreamEnd) => usize::try_from(codecs.deflate.total_out()).ok(),
-                _ => None,
+                _ => {
+                    // A reset does not give back what zlib-rs 0.6.8 still holds of an unfinished stream.
+                    codecs.deflate = deflater();
+                    None
+                }
             }
         }
     })?;
@@ -94,4 +102,37 @@ fn zstd(input: &[u8], out: &mut [u8]) -> bool {
         }
     }
     sink.pos() == len
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::image::NewImage;
+    use crate::image::qcow2::CreateOptions;
+    use crate::storage::MemFile;
+
+    /// What the codec holds of a cluster that did not get smaller must not stand in the way of the next.
+    #[test]
+    fn clusters_that_do_not_get_smaller_leave_nothing_behind() {
+        let file = MemFile::new("x", Vec::new());
+        NewImage::Qcow2(CreateOptions { virtual_size: 1 << 20, ..CreateOptions::default() })
+            .create(&file)
+            .unwrap();
+        let header = Header::read(&file).unwrap();
+        let mut seed = 1u64;
+        let mut noise = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 56) as u8
+        };
+        for _ in 0..64 {
+            let random: Vec<u8> = (0..8192).map(|_| noise()).collect();
+            assert_eq!(compress(&header, &random), None);
+        }
+        let text = b"the same again, ".repeat(512);
+        let mut out = vec![0; text.len()];
+        assert!(deflate(&compress(&header, &text).unwrap(), &mut out));
+        assert_eq!(out, text);
+    }
 }
