@@ -1,5 +1,6 @@
 //! Which views must read as which, once a plan is done; and the steps that make sure of it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -66,6 +67,7 @@ pub(super) fn others(
         changes(&node.path)
             || node.data_file.as_ref().and_then(|d| d.resolved.as_deref()).is_some_and(changes)
     };
+    let named: HashSet<&str> = plan.views_changed.iter().map(String::as_str).collect();
     let mut kept = Vec::new();
     for file in &plan.files {
         let Some(id) = before.find(&file.path).filter(|id| !gone.contains(id)) else { continue };
@@ -76,13 +78,16 @@ pub(super) fn others(
             continue;
         }
         let after = now_at(&node.path);
-        let unique = |id: &str| node.snapshots.iter().filter(|s| s.id == id).count() == 1;
-        let snapshots = node.snapshots.iter().filter(|s| unique(&s.id));
+        let mut times = HashMap::<&str, usize>::new();
+        for snapshot in node.snapshots.iter() {
+            *times.entry(&snapshot.id).or_default() += 1;
+        }
+        let snapshots = node.snapshots.iter().filter(|s| times.get(s.id.as_str()) == Some(&1));
         let states = snapshots.map(|s| (StateSpec::Id(s.id.clone()), s.virtual_size));
         for (state, bytes) in std::iter::once((StateSpec::Active, node.virtual_size)).chain(states) {
             let path = node.path.to_string_lossy().into_owned();
             let name = if let StateSpec::Id(id) = &state { format!("{path}@#{id}") } else { path };
-            if !plan.views_changed.contains(&name) {
+            if !named.contains(name.as_str()) {
                 let was = ViewSpec { path: node.path.clone(), state: state.clone(), format: node.format };
                 kept.push(Kept { view: ViewSpec { state, ..after.clone() }, was, bytes });
             }
