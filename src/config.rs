@@ -16,7 +16,7 @@
 //! Whatever is not known is an error: a misspelt wish must not be passed over.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
@@ -65,18 +65,19 @@ impl Config {
 
     /// The settings in the file at `path`.
     pub fn read(path: &Path) -> Result<Self> {
-        let meta = match std::fs::metadata(path) {
-            Ok(meta) => meta,
+        let unread = |e| Error::io("cannot read the configuration", e).at(path);
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Self::default());
             }
-            Err(e) => return Err(Error::io("cannot read the configuration", e).at(path)),
+            Err(e) => return Err(unread(e)),
         };
-        if meta.len() > MAX_BYTES {
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
+        if text.len() as u64 > MAX_BYTES {
             return Err(Error::new(Kind::Usage, "is too long for a configuration").at(path));
         }
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|e| Error::io("cannot read the configuration", e).at(path))?;
         Self::parse(&text).map_err(|e| e.at(path))
     }
 

@@ -63,6 +63,9 @@ pub(crate) fn touched(dir: &Path, args: &[&str]) -> Vec<Touch> {
         // Cargo's own, which the loader would search.
         .env_remove("LD_LIBRARY_PATH")
         .env("COWHERD_LIBVIRT_DIRS", "")
+        // Nobody's settings.
+        .env_remove("HOME")
+        .env_remove("XDG_CONFIG_HOME")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
