@@ -1,15 +1,15 @@
-//! Bytes: the [`File`] trait and its three implementations.
+//! Bytes: the [`File`] trait and its implementations.
 //!
 //! The floor under everything. It knows nothing of formats; no other floor touches image bytes
-//! except through it. Real files ([`RealFile`]), memory ([`MemFile`]) and a recorder for crash
-//! tests ([`Recorder`]) behave the same, so a test can cut the power between any two writes.
+//! except through it. Real files ([`RealFile`]), memory ([`MemFile`]), files as a plan will leave them
+//! ([`Rehearsed`]) and a recorder for crash tests ([`Recorder`]) behave the same, so a test can cut the power
+//! between any two writes.
 //!
 //! The only `unsafe` of the crate is in `sys.rs`: a few calls that no safe wrapper offers.
 
 mod access;
 mod copy;
 mod disk;
-mod layered;
 mod locks;
 mod mem;
 mod names;
@@ -19,6 +19,7 @@ mod partial;
 mod real;
 mod recorder;
 mod rehearsal;
+mod rehearsed;
 mod rehearsed_ranges;
 mod small;
 mod stamp;
@@ -37,7 +38,6 @@ pub use copy::{
     CopyBuffer, copy_data, copy_range, holes, is_hole, read_data_into_zeros, read_exact_or_zero, write_bulk,
 };
 pub use disk::{Disk, HostDisk};
-pub use layered::Layered;
 pub use locks::{Access, Holder, Lock, LockState, has_locks, probe_locks};
 pub use mem::MemFile;
 pub use names::{is_ours, link, rename, unlink};
@@ -46,6 +46,7 @@ pub use partial::{Partial, discard_partial};
 pub use real::{RealFile, free_space};
 pub use recorder::{Event, Recorder, RecorderDisk, Trace, apply_event};
 pub use rehearsal::Rehearsal;
+pub use rehearsed::Rehearsed;
 pub use small::read_small;
 pub use stamp::Stamp;
 pub use trash::{TRASH, in_trash, trash};

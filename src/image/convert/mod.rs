@@ -68,8 +68,7 @@ pub struct Unrolled {
 /// qcow2 that reads the same; it is one still on return, with nothing left to do but the [`Switch`] that makes
 /// it raw. `seen` is told of bytes that were moved, and fails to stop.
 pub fn unroll(files: &Files, seen: Seen<'_>) -> Result<Unrolled> {
-    let qcow2::Unrolled { written, switch } = qcow2::unroll(files, seen)?;
-    Ok(Unrolled { written, switch })
+    qcow2::unroll(files, seen)
 }
 
 /// Gives the qcow2 in `files` another version, or refcounts of another width, as `to` says: one switch.

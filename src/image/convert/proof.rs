@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::{Extent, ExtentKind, Format, Image, NewImage, State, open};
 use super::Switch;
 use crate::error::{Error, Kind, Result};
-use crate::storage::{File, Layered};
+use crate::storage::{File, Rehearsed};
 use crate::units::Guest;
 
 /// Bytes compared at once.
@@ -46,7 +46,7 @@ pub fn prove(file: &Arc<dyn File>, from: Format, to: &NewImage, switch: &Switch)
 
 /// The image that `file` would be with this start, its data where it is.
 fn seen_as(file: &Arc<dyn File>, start: &super::Start, format: Format) -> Result<Arc<dyn Image>> {
-    let layer = Layered::over(file.clone())?;
+    let layer = Rehearsed::over(file.clone())?;
     layer.write_at(0, &start.sector)?;
     layer.set_len(start.len)?;
     open(Arc::new(layer), Some(format))

@@ -114,30 +114,43 @@ pub(super) struct Header {
     pub(super) zstd: bool,
 }
 
+/// A header as it is found: what lies in the first sector when the fence is down.
+struct Found {
+    header: Header,
+    sector: [u8; SECTOR],
+    up: bool,
+    /// Bytes of the file.
+    len: u64,
+}
+
 impl Header {
     /// Reads and checks the header at the start of `file`.
     pub(super) fn read(file: &dyn File) -> Result<Self> {
-        let mut sector = [0; SECTOR];
-        read_exact_or_zero(file, 0, &mut sector)?;
-        match fenced(&sector, false) {
+        let Found { header, up, len, .. } = Self::find(file)?;
+        if up {
             // Where the tables lie may make no sense behind it; what the header asks for does.
-            (sector, true) => Self::parse(&sector).and_then(|_| Err(Error::fenced())),
-            _ => Ok(Self::read_behind_fence(file)?.0),
+            return Err(Error::fenced());
         }
+        header.check_placement(len)?;
+        Ok(header)
     }
 
     /// The same, whether the fence is up or not; with sector 0 as it is when it is down, and whether it is up.
     pub(super) fn read_behind_fence(file: &dyn File) -> Result<(Self, [u8; SECTOR], bool)> {
+        let Found { header, sector, up, len } = Self::find(file)?;
+        header.check_placement(len)?;
+        Ok((header, sector, up))
+    }
+
+    fn find(file: &dyn File) -> Result<Found> {
         let len = file.len()?;
-        let mut sector = [0; SECTOR];
         if len < u64::from(V2_LENGTH) {
             return Err(Error::corrupt(format!("file of {len} bytes is too short for a qcow2 header")));
         }
+        let mut sector = [0; SECTOR];
         read_exact_or_zero(file, 0, &mut sector)?;
         let (sector, up) = fenced(&sector, false);
-        let header = Self::parse(&sector)?;
-        header.check_placement(len)?;
-        Ok((header, sector, up))
+        Ok(Found { header: Self::parse(&sector)?, sector, up, len })
     }
 
     /// Checks what can be judged without knowing the file.

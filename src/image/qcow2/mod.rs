@@ -98,6 +98,6 @@ pub use measure::{measure, measure_bitmaps};
 pub use prealloc::preallocate;
 pub use relink::relink;
 pub(crate) use repair::repair;
+pub(super) use unroll::unroll;
 pub(crate) use unroll::window;
-pub(super) use unroll::{Unrolled, unroll};
 pub use writer::Writer;

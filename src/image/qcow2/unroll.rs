@@ -17,7 +17,7 @@ use super::image::Qcow2;
 use super::tables::read_l2;
 use super::writer::Writer;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::convert::{Seen, Start, Switch};
+use crate::image::convert::{Seen, Start, Switch, Unrolled};
 use crate::image::{Files, Image, State, Target, Written};
 use crate::storage::{File, is_hole};
 use crate::units::{Guest, div_up};
@@ -30,13 +30,6 @@ const WINDOWS: u64 = 32;
 const LEAST: u64 = 64;
 /// Bytes copied between two looks at cancel.
 const CHUNK: u64 = 4 << 20;
-
-/// An image of which nothing but the header is in the way.
-pub(in crate::image) struct Unrolled {
-    pub(in crate::image) written: Written,
-    /// From the qcow2 to the raw image. Between its two sides the file has to be cut.
-    pub(in crate::image) switch: Switch,
-}
 
 /// Moves all data of the image in `files` to its guest offset. `seen` is told of bytes that were moved, and fails
 /// to stop; then the image is what the last round left.

@@ -10,7 +10,6 @@ mod target;
 mod wanted;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::draft::{Draft, quoted};
 use super::{HazardKind, Plan, Step, describe};
@@ -19,7 +18,6 @@ use crate::error::{Error, Kind, Result};
 use crate::forest::{Forest, Node};
 use crate::image::convert::{self, ConversionOptions};
 use crate::image::{self, Format, Image, NewImage};
-use crate::storage::{File, RealFile};
 use crate::text::Shown;
 
 pub use wanted::Wanted;
@@ -51,8 +49,9 @@ pub fn convert(forest: &Forest, image: &Path, options: &ConvertOptions) -> Resul
     let damaged = || Error::corrupt("is too damaged to be converted").at(image);
     let format = node.format.ok_or_else(damaged)?;
     let mut draft = Draft::new("convert", forest, options.gate.clone());
-    let file: Arc<dyn File> = Arc::new(RealFile::open(image, false)?);
-    let source = draft.opener().files(image, format).and_then(|files| image::open(files, Some(format)))?;
+    let files = draft.opener().files(image, format)?;
+    let file = files.image.clone();
+    let source = image::open(files, Some(format))?;
     let asks = convert::options(&*source)?;
     let change = Change { forest, node, source: &*source, asks, options };
     draft.file(image, true)?;
@@ -79,12 +78,12 @@ pub fn convert(forest: &Forest, image: &Path, options: &ConvertOptions) -> Resul
         Some(_) => {
             draft.step(Step::Convert { image: image.to_path_buf(), from, to: to.clone(), data_bytes: 0 })
         }
-        None => change.steps(&mut draft, &file, from, &to)?,
+        None => change.steps(&mut draft, from, &to)?,
     }
     draft.converted(image, &to);
     change.relink_children(&mut draft, &fenced, to.format())?;
     draft.verify_image(image, to.format());
-    change.compact(&mut draft, &file, format, &to)?;
+    change.compact(&mut draft, format, &to)?;
     change.finish(draft, format, &to)
 }
 

@@ -1,24 +1,15 @@
-//! The steps of a conversion, and what they cost: each is done on a layer over the file.
-
-use std::sync::Arc;
+//! The steps of a conversion, and what they cost: each is rehearsed.
 
 use super::super::draft::Draft;
 use super::super::{HazardKind, Step};
 use super::Change;
 use crate::error::{Kind, Result};
 use crate::image::{self, Format, NewImage, Written, convert, qcow2};
-use crate::storage::{File, Layered};
 use crate::units::{align_up, div_up};
 
 impl Change<'_> {
     /// The conversion itself: one switch each, and one after the other where there is no direct way.
-    pub(super) fn steps(
-        &self,
-        draft: &mut Draft<'_>,
-        file: &Arc<dyn File>,
-        from: NewImage,
-        to: &NewImage,
-    ) -> Result<()> {
+    pub(super) fn steps(&self, draft: &mut Draft<'_>, from: NewImage, to: &NewImage) -> Result<()> {
         let image = self.node.path.clone();
         let step = |from: NewImage, to: NewImage, data_bytes| Step::Convert {
             image: image.clone(),
@@ -35,13 +26,11 @@ impl Change<'_> {
                     _ => qcow2::CreateOptions { version: new.version, ..old.clone() },
                 };
                 let way = if both { vec![between, new.clone()] } else { vec![new.clone()] };
-                let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
                 let mut now = from.clone();
                 for next in way {
                     let next = NewImage::Qcow2(next);
-                    let files = self.files(draft, layer.clone())?;
-                    let written = convert::amend(&files, &next, false);
-                    match written {
+                    let files = draft.opener().files(&image, Format::Qcow2)?;
+                    match convert::amend(&files, &next, false) {
                         Err(e) if e.kind() == Kind::Unsupported => {
                             draft.hazard(HazardKind::Unsupported, e.to_string());
                             draft.step(step(now, next, 0));
@@ -56,9 +45,8 @@ impl Change<'_> {
                 let mut now = from;
                 if now.format() == Format::Qed {
                     let between = convert::suggest(&self.asks, Format::Qcow2)?;
-                    let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
-                    let laid = convert::lay(&layer, Format::Qed, &between, &mut |_| Ok(()))?;
-                    draft.counted(step(now, between.clone(), 0), &image, laid.written, true)?;
+                    let written = self.lay(draft, Format::Qed, &between)?;
+                    draft.counted(step(now, between.clone(), 0), &image, written, true)?;
                     now = between;
                 }
                 let written = self.bound_of_moves(&now)?;
@@ -66,19 +54,20 @@ impl Change<'_> {
                 draft.counted(step(now, to.clone(), written.data_bytes), &image, written, false)?;
             }
             _ => {
-                let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
-                let laid = convert::lay(&layer, from.format(), to, &mut |_| Ok(()))?;
-                draft.meter.cost.read_bytes += laid.written.data_bytes;
-                draft.counted(step(from, to.clone(), laid.written.data_bytes), &image, laid.written, true)?;
+                let written = self.lay(draft, from.format(), to)?;
+                draft.meter.cost.read_bytes += written.data_bytes;
+                draft.counted(step(from, to.clone(), written.data_bytes), &image, written, true)?;
             }
         }
         Ok(())
     }
 
-    /// The image on another file, with its data file.
-    fn files(&self, draft: &Draft<'_>, image: Arc<dyn File>) -> Result<image::Files> {
-        let data = draft.opener().files(&self.node.path, Format::Qcow2)?.data;
-        Ok(image::Files { image, data })
+    /// Lays metadata as `to` has it over the image, and makes it true.
+    fn lay(&self, draft: &Draft<'_>, from: Format, to: &NewImage) -> Result<Written> {
+        let file = draft.opener().files(&self.node.path, from)?.image;
+        let laid = convert::lay(&file, from, to, &mut |_| Ok(()))?;
+        laid.switch.make(&*file)?;
+        Ok(laid.written)
     }
 
     /// What moving everything to its guest offset takes at most: each cluster makes way once and comes home
@@ -104,13 +93,7 @@ impl Change<'_> {
     }
 
     /// What is new at the end moves to where the old metadata was, and nothing is left that leaks.
-    pub(super) fn compact(
-        &self,
-        draft: &mut Draft<'_>,
-        file: &Arc<dyn File>,
-        from: Format,
-        to: &NewImage,
-    ) -> Result<()> {
+    pub(super) fn compact(&self, draft: &mut Draft<'_>, from: Format, to: &NewImage) -> Result<()> {
         // A raw image has no old metadata, and whatever was a hole stays one.
         let is_worth_it = from != to.format() && from != Format::Raw && to.format() != Format::Raw;
         if !is_worth_it
@@ -119,12 +102,11 @@ impl Change<'_> {
         {
             return Ok(());
         }
-        let layer: Arc<dyn File> = Arc::new(Layered::over(file.clone())?);
-        convert::lay(&layer, from, to, &mut |_| Ok(()))?.switch.make(&*layer)?;
-        let compacted = image::compact(layer.clone(), to.format(), true, &mut |_| Ok(()))?;
+        let files = draft.opener().files(&self.node.path, to.format())?;
+        let compacted = image::compact(files, to.format(), true, &mut |_| Ok(()))?;
         if compacted.changes {
             let step = Step::Compact { image: self.node.path.clone(), format: to.format() };
-            // Where the layer has whole pages, the file system may have parts of them.
+            // Where the rehearsal has whole pages, the file system may have parts of them.
             let freed_bytes = compacted.written.freed_bytes + to.cluster_size();
             draft.counted(step, &self.node.path, Written { freed_bytes, ..compacted.written }, false)?;
         }
