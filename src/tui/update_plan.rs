@@ -10,6 +10,9 @@ use super::plan_screen::{Field, PlanScreen};
 use super::reasons;
 use super::request::{Request, Verb};
 
+/// Lines, or columns, that are scrolled at once.
+const HALF: usize = 8;
+
 /// Starts what `verb` means for the selection: asks for what it needs, or plans it.
 pub(super) fn begin(model: &mut Model, verb: Verb) -> Vec<Effect> {
     let Some(forest) = model.forest.clone() else { return Vec::new() };
@@ -51,17 +54,28 @@ pub(super) fn look_again(model: &mut Model) -> Vec<Effect> {
     effects
 }
 
+/// Moves the first line `at` of a screen, `most` at most, if `action` is about that.
+pub(super) fn scrolled(at: &mut usize, most: usize, action: Action) -> bool {
+    *at = match action {
+        Action::Down => *at + 1,
+        Action::Up => at.saturating_sub(1),
+        Action::HalfDown => *at + HALF,
+        Action::HalfUp => at.saturating_sub(HALF),
+        _ => return false,
+    }
+    .min(most);
+    true
+}
+
 /// Does `action` if it belongs to the plan screen.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     let screen = model.plan_screen()?;
-    let half = 8;
+    if scrolled(&mut screen.scroll, screen.scroll_max, action) {
+        return Some(Vec::new());
+    }
     match action {
-        Action::Down => screen.scroll += 1,
-        Action::Up => screen.scroll = screen.scroll.saturating_sub(1),
-        Action::HalfDown => screen.scroll += half,
-        Action::HalfUp => screen.scroll = screen.scroll.saturating_sub(half),
-        Action::PanLeft => screen.pan = screen.pan.saturating_sub(half),
-        Action::PanRight => screen.pan += half,
+        Action::PanLeft => screen.pan = screen.pan.saturating_sub(HALF),
+        Action::PanRight => screen.pan = (screen.pan + HALF).min(screen.pan_max),
         Action::NextField => screen.turn(true),
         Action::PreviousField => screen.turn(false),
         Action::NextWay => screen.turn_way(),
@@ -71,8 +85,6 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
         Action::CopyCommand => return Some(copy_command(model)),
         _ => return None,
     }
-    screen.scroll = screen.scroll.min(screen.scroll_max);
-    screen.pan = screen.pan.min(screen.pan_max);
     Some(Vec::new())
 }
 

@@ -2,6 +2,7 @@
 
 use super::action::{Action, Effect};
 use super::model::{Model, Overlay};
+use super::update_plan::scrolled;
 use super::verify::VerifyScreen;
 
 /// Opens the screen that compares two views, and has it done.
@@ -16,19 +17,10 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 /// Does `action` if it belongs to that screen.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     let screen = model.verify_screen()?;
-    let half = 8;
-    match action {
-        Action::Down => screen.scroll += 1,
-        Action::Up => screen.scroll = screen.scroll.saturating_sub(1),
-        Action::HalfDown => screen.scroll += half,
-        Action::HalfUp => screen.scroll = screen.scroll.saturating_sub(half),
-        Action::CopyPath => {
-            let command = screen.command();
-            model.say("copied the command");
-            return Some(vec![Effect::Copy(command)]);
-        }
-        _ => return None,
+    if action == Action::CopyPath {
+        let command = screen.command();
+        model.say("copied the command");
+        return Some(vec![Effect::Copy(command)]);
     }
-    screen.scroll = screen.scroll.min(screen.scroll_max);
-    Some(Vec::new())
+    scrolled(&mut screen.scroll, screen.scroll_max, action).then(Vec::new)
 }
