@@ -129,9 +129,12 @@ pub(super) fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow:
     } else if !out.quiet {
         out.line(format!("done: {}", Shown::new(&report.summary)))?;
         if let Some(compared) = &report.compared {
+            let views = match compared.views {
+                1 => "1 view reads as it must".to_owned(),
+                views => format!("{views} views read as they must"),
+            };
             out.line(format!(
-                "compared: {} views read as they must, {} in all, {} of it equal without reading",
-                compared.views,
+                "compared: {views}, {} in all, {} of it equal without reading",
                 human_size(compared.compared_bytes),
                 human_size(compared.shared_bytes)
             ))?;

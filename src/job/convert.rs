@@ -11,8 +11,9 @@ use super::Phase;
 use super::journal::{At, Journal, Log};
 use super::run::Run;
 use crate::error::{Error, Kind, Place, Result};
-use crate::image::convert::{self, Start, Unrolled};
+use crate::image::convert::{self, Proof, Start, Unrolled};
 use crate::image::{self, Format, NewImage, probe};
+use crate::plan::Step;
 use crate::storage::File;
 
 impl Run<'_> {
@@ -32,20 +33,41 @@ impl Run<'_> {
     ) -> Result<()> {
         self.progress.enter(Phase::Copying);
         let done = match (from, to) {
-            (NewImage::Qcow2(_), NewImage::Qcow2(_)) => self.amend(image, to),
-            (_, NewImage::Raw { .. }) => self.unroll(image, index),
-            _ => self.lay(image, from.format(), to),
+            (NewImage::Qcow2(_), NewImage::Qcow2(_)) => self.amend(image, to, index),
+            (_, NewImage::Raw { .. }) => self.unroll(image, to, index),
+            _ => self.lay(image, from.format(), to, index),
         };
         done.at(image)
     }
 
-    fn amend(&mut self, image: &Path, to: &NewImage) -> Result<()> {
-        let written = convert::amend(&self.files.get(image)?, to, false)?;
-        self.wrote(written);
+    fn amend(&mut self, image: &Path, to: &NewImage, index: usize) -> Result<()> {
+        let files = self.files.get(image)?;
+        self.progress.enter(Phase::Verifying);
+        let proof = convert::prove_amended(&files, to, &mut |_| self.checkpoint())?;
+        self.proved(image, proof, index);
+        self.progress.enter(Phase::Copying);
+        self.wrote(convert::amend(&files, to, false)?);
         Ok(())
     }
 
-    fn lay(&mut self, image: &Path, from: Format, to: &NewImage) -> Result<()> {
+    /// Says that the job lives, and whether it may go on.
+    fn checkpoint(&self) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), Journal::beat)?;
+        self.progress.checkpoint()
+    }
+
+    /// Reports what the last conversion of an image shows: the ones before it lead there.
+    fn proved(&mut self, image: &Path, proof: Proof, index: usize) {
+        let again = |step: &Step| matches!(step, Step::Convert { image: other, .. } if other == image);
+        if !self.task.steps.iter().skip(index + 1).any(again) {
+            let report = self.report.compared.get_or_insert_default();
+            report.views += proof.states;
+            report.compared_bytes += proof.bytes;
+            report.shared_bytes += proof.shared_bytes;
+        }
+    }
+
+    fn lay(&mut self, image: &Path, from: Format, to: &NewImage, index: usize) -> Result<()> {
         let file = self.files.get(image)?.image;
         if self.again {
             if self.is_switched(&*file, image)? {
@@ -53,14 +75,10 @@ impl Run<'_> {
             }
             self.cut(&*file, image)?;
         }
-        let (progress, journal) = (self.progress, &self.journal);
-        let laid = convert::lay(&file, from, to, &mut |_| {
-            journal.as_ref().map_or(Ok(()), Journal::beat)?;
-            progress.checkpoint()
-        })?;
+        let laid = convert::lay(&file, from, to, &mut |_| self.checkpoint())?;
         self.progress.enter(Phase::Verifying);
-        let proof = convert::prove(&file, from, to, &laid.switch);
-        proof.inspect_err(|_| drop(file.set_len(laid.switch.old.len)))?;
+        let proof = convert::prove(&file, from, to, &laid.switch, &mut |_| self.checkpoint());
+        self.proved(image, proof.inspect_err(|_| drop(file.set_len(laid.switch.old.len)))?, index);
         self.progress.enter(Phase::Syncing);
         laid.switch.make(&*file)?;
         self.wrote(laid.written);
@@ -82,7 +100,7 @@ impl Run<'_> {
         }
     }
 
-    fn unroll(&mut self, image: &Path, index: usize) -> Result<()> {
+    fn unroll(&mut self, image: &Path, to: &NewImage, index: usize) -> Result<()> {
         let files = self.files.get(image)?;
         let known = self.journal.as_ref().and_then(|journal| journal.log().will_start(image).cloned());
         if let Some(start) = known {
@@ -95,6 +113,9 @@ impl Run<'_> {
             progress.checkpoint()
         })?;
         self.wrote(written);
+        self.progress.enter(Phase::Verifying);
+        let proof = convert::prove(&files.image, Format::Qcow2, to, &switch, &mut |_| self.checkpoint())?;
+        self.proved(image, proof, index);
         self.progress.enter(Phase::Syncing);
         if let Some(journal) = &mut self.journal {
             journal.will_start(At { path: image.to_path_buf(), start: switch.new.clone() })?;

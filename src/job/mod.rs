@@ -89,7 +89,7 @@ pub struct Report {
     /// What has become free, measured.
     #[serde(flatten)]
     pub freed: Freed,
-    /// What was compared, when that was asked for.
+    /// What was compared: when that was asked for, and what conversions prove by themselves.
     pub compared: Option<Compared>,
 }
 

@@ -27,6 +27,11 @@ impl Act {
         (self.fits)(kind)
     }
 
+    /// Whether what lies in the files stays as it is until the switch, so that a way back leads to the very bytes.
+    pub(crate) fn leaves_files(&self) -> bool {
+        ["convert_to_qcow2", "convert_to_qed", "convert_overlay"].contains(&self.name)
+    }
+
     /// Its plan for the herd in `dir`; nothing when that herd is not one for it.
     pub(crate) fn plan(&self, dir: &Path) -> Option<Plan> {
         (self.plan)(dir).ok().filter(|plan| plan.forbidden().is_none() && !plan.steps.is_empty())

@@ -39,7 +39,7 @@ pub(crate) fn trial(kind: Kind, act: &Act, wanted: usize, seed: u64) -> (usize, 
         herds::make(&dir, kind, &mut random);
         let Some(plan) = act.plan(&dir) else { continue };
         let what = format!("{}::{} COWHERD_SEED={seed}", act.name, kind.name());
-        let run = Run::new(&dir, plan, what);
+        let run = Run::new(&dir, plan, what, act.leaves_files());
         let (some, cut_twice) = run.all((wanted - states).min(FROM_ONE_HERD), &mut random);
         states += some + cut_twice;
         second += cut_twice;
@@ -60,6 +60,8 @@ struct Run<'a> {
     sizes: BTreeMap<PathBuf, u64>,
     /// Named views that may be a mixture until recovery: bytes in place have nothing to hide behind.
     in_place: Vec<String>,
+    /// Whether a way back leads to the very bytes that were there.
+    leaves_files: bool,
     seen: std::cell::RefCell<HashSet<u64>>,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn options() -> Options {
 }
 
 impl<'a> Run<'a> {
-    fn new(dir: &'a Path, mut plan: Plan, what: String) -> Self {
+    fn new(dir: &'a Path, mut plan: Plan, what: String, leaves_files: bool) -> Self {
         let before = fingerprints(dir);
         let sizes = sizes(dir);
         let named = plan.views_changed.clone();
@@ -85,7 +87,8 @@ impl<'a> Run<'a> {
         let story = Story { before: world, events: trace.events() };
         let after = fingerprints(dir);
         let in_place = if in_place { named.clone() } else { Vec::new() };
-        Self { dir, what, story, before, after, named, sizes, in_place, seen: HashSet::new().into() }
+        let seen = HashSet::new().into();
+        Self { dir, what, story, before, after, named, sizes, in_place, leaves_files, seen }
     }
 
     /// Judges at most `most` states; gives how many, and how many in which recovery was cut off.
@@ -204,6 +207,11 @@ impl<'a> Run<'a> {
             return 0;
         }
         assert_eq!(fingerprints(self.dir), self.before, "{what}, rolled back");
+        if self.leaves_files {
+            let now = World::of(self.dir, &once);
+            let other = self.story.before.differs_from(&now);
+            assert!(other.is_none(), "{what}, rolled back: {other:?} is not what it was, byte for byte");
+        }
         usize::from(self.cut_again(&story, &format!("{what}, and while it is rolled back"), random))
     }
 

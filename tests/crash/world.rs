@@ -69,6 +69,12 @@ impl World {
         made.into_iter().map(|(once, (_, now))| (now, once)).collect()
     }
 
+    /// A file that is another in `other`, or is not there.
+    pub(crate) fn differs_from(&self, other: &Self) -> Option<&Path> {
+        let bytes = |world: &'_ Self, path: &Path| Some(world.files.get(world.names.get(path)?)?.clone());
+        self.names.keys().map(PathBuf::as_path).find(|path| bytes(self, path) != bytes(other, path))
+    }
+
     pub(crate) fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         Hash::hash(self, &mut hasher);

@@ -1,5 +1,5 @@
-//! A file system that is too small: said before anything is touched, with how much is missing. It is one of
-//! our own, mounted where the machine lets anybody do that.
+//! A file system that is too small, or read-only: said before anything is touched, with how much is missing. It
+//! is one of our own, mounted where the machine lets anybody do that.
 
 use std::process::{Command, Output, Stdio};
 
@@ -8,8 +8,12 @@ use crate::{Case, case};
 
 pub(crate) fn cases() -> Vec<Case> {
     let needs: &[&str] = &["unshare", "cksum"];
-    let all: [(&str, fn()); 2] =
-        [("full::what_is_missing_is_said_first", missing), ("full::no_space_wins_over_consent", wins)];
+    let all: [(&str, fn()); 4] = [
+        ("full::what_is_missing_is_said_first", missing),
+        ("full::no_space_wins_over_consent", wins),
+        ("full::a_conversion_needs_room_for_its_tables", no_room_for_tables),
+        ("full::a_read_only_mount_stays_as_it_is", read_only),
+    ];
     all.into_iter().map(|(name, run)| case(name, run).needs(needs).unless(cannot_mount)).collect()
 }
 
@@ -62,4 +66,26 @@ fn wins() {
     // Another name of the file asks for consent.
     let told = refused("ln top.qcow2 other-name", "pull top.qcow2 --yes");
     assert!(told.contains("hard-links") && told.contains("refused with 12"), "{told}");
+}
+
+/// A raw image and a QED image, and no block left.
+fn no_room_for_tables() {
+    for line in ["convert base.img --to qcow2 --in-place --yes", "convert it.qed --to qcow2 --in-place --yes"]
+    {
+        let told = refused("$COWHERD create -q -f qed it.qed 64M; cat /dev/zero >fill || true", line);
+        assert!(told.contains("refused with 12, nothing changed"), "{line}: {told}");
+        assert!(told.contains("more free space"), "{line}: {told}");
+    }
+}
+
+fn read_only() {
+    for line in [
+        "convert base.img --to qcow2 --in-place --yes",
+        "convert top.qcow2 --to qed --in-place --yes",
+        "pull top.qcow2 --yes",
+    ] {
+        let told = refused("mount -o remount,ro \"$1\"", line);
+        assert!(told.contains("refused with 1, nothing changed"), "{line}: {told}");
+        assert!(told.contains("cowherd: ") && told.contains("ead-only file system"), "{line}: {told}");
+    }
 }

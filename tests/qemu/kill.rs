@@ -96,7 +96,9 @@ fn cut(name: &str, trial: &Trial, signal: Signal) {
             if assert_finishes(&what, &herd, trial) {
                 assert_unharmed(&format!("{what}, and recovered"), &lab, trial, &before);
                 again(moment, &what);
-                assert_rolls_back(&what, &herd, trial);
+                if assert_rolls_back(&what, &herd, trial) && trial.leaves_files() {
+                    assert_same_files(&what, &pristine, &images);
+                }
             }
             assert_completes(&what, &herd, trial);
             assert_unharmed(&format!("{what}, and once more"), &lab, trial, &before);
@@ -229,10 +231,11 @@ fn assert_finishes(what: &str, herd: &Herd<'_>, trial: &Trial) -> bool {
     left > 0
 }
 
-/// Undoes what was interrupted: every view as before, the named ones too. Or says that it is too late.
-fn assert_rolls_back(what: &str, herd: &Herd<'_>, trial: &Trial) {
+/// Undoes what was interrupted: every view as before, the named ones too. Or says that it is too late. Gives
+/// whether it was undone.
+fn assert_rolls_back(what: &str, herd: &Herd<'_>, trial: &Trial) -> bool {
     let left = herd.lab.run("recover --dry-run --json").expect(0).json();
-    let Some(can) = left["interrupted"][0]["can_roll_back"].as_bool() else { return };
+    let Some(can) = left["interrupted"][0]["can_roll_back"].as_bool() else { return false };
     let done = herd.lab.run("recover --roll-back --yes");
     assert_eq!(done.code == 0, can, "{what}: roll-back: {}", done.err);
     match can {
@@ -248,6 +251,16 @@ fn assert_rolls_back(what: &str, herd: &Herd<'_>, trial: &Trial) {
         false => assert_eq!(herd.lab.run("recover --yes").code, 0, "{what}"),
     }
     assert_unharmed(&format!("{what}, rolled back"), herd.lab, trial, herd.before);
+    can
+}
+
+/// Every file is what it was, byte for byte.
+fn assert_same_files(what: &str, then: &Path, now: &Path) {
+    for entry in then.read_dir().unwrap() {
+        let name = entry.unwrap().file_name();
+        let [then, now] = [then, now].map(|folder| std::fs::read(folder.join(&name)).unwrap());
+        assert_same(&format!("{what}: the file {}, rolled back", name.display()), &now, &then);
+    }
 }
 
 /// What was not done yet is done now; what was done may be refused, by a sentence and not by a defect.

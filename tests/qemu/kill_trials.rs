@@ -27,6 +27,12 @@ impl Trial {
     pub(crate) fn names(&self, view: &str) -> bool {
         self.named.iter().any(|name| view.split('@').next() == Some(name))
     }
+
+    /// Whether what lies in the files stays as it is until the switch, so that a way back leads to the very bytes.
+    pub(crate) fn leaves_files(&self) -> bool {
+        let line = self.line;
+        line.starts_with("convert") && !line.contains("--to raw") && !line.contains("compat")
+    }
 }
 
 const fn trial(

@@ -33,7 +33,7 @@
 //! let to = convert::suggest(&options, Format::Qcow2)?;
 //! // New metadata behind the end; nobody sees it yet.
 //! let laid = convert::lay(&file, Format::Qed, &to, &mut |_| Ok(()))?;
-//! convert::prove(&file, Format::Qed, &to, &laid.switch)?;
+//! convert::prove(&file, Format::Qed, &to, &laid.switch, &mut |_| Ok(()))?;
 //! laid.switch.make(&*file)?;
 //! # Ok::<(), cowherd::error::Error>(())
 //! ```
@@ -47,7 +47,7 @@ mod switch;
 mod target;
 
 pub use lay::{Laid, Seen, lay, suggest};
-pub use proof::prove;
+pub use proof::{Proof, prove, prove_amended};
 pub use source::{ConversionOptions, Mapping, MappingKind, Obstacle, mappings, options};
 pub use switch::{SECTOR, Start, Switch};
 pub use target::{ConversionTarget, Head, target};
