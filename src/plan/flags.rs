@@ -108,10 +108,10 @@ impl Draft<'_> {
     }
 
     /// Refuses to change an image whose own references contradict each other: free space cannot be
-    /// told from used.
-    pub(super) fn sound(&mut self, path: &Path, format: Format) {
+    /// told from used. Gives what was counted.
+    pub(super) fn sound(&mut self, path: &Path, format: Format) -> CheckReport {
         if format == Format::Raw {
-            return;
+            return CheckReport::default();
         }
         let check = RealFile::open(path, false)
             .and_then(|file| image::open(Arc::new(file), Some(format)))
@@ -127,14 +127,16 @@ impl Draft<'_> {
                 }
                 false => image.check(),
             });
-        match check {
-            Ok(report) if report.corruptions == 0 => {}
-            Ok(report) => self.hazard(
-                HazardKind::Broken,
-                format!("{} is damaged: the check finds {} errors", Shown::path(path), report.corruptions),
-            ),
-            Err(e) => self.hazard(HazardKind::Broken, e.to_string()),
-        }
+        let wrong = match &check {
+            Ok(report) if report.corruptions == 0 => None,
+            Ok(report) => {
+                let count = report.corruptions;
+                Some(format!("{} is damaged: the check finds {count} errors", Shown::path(path)))
+            }
+            Err(e) => Some(e.to_string()),
+        };
+        wrong.into_iter().for_each(|what| self.hazard(HazardKind::Broken, what));
+        check.unwrap_or_default()
     }
 
     /// Internal snapshots that a copy is for as well.

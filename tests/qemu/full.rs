@@ -82,7 +82,7 @@ fn read_only() {
     for line in [
         "convert base.img --to qcow2 --in-place --yes",
         "convert top.qcow2 --to qed --in-place --yes",
-        "pull top.qcow2 --yes",
+        "snapshot create top.qcow2 now --yes",
     ] {
         let told = refused("mount -o remount,ro \"$1\"", line);
         assert!(told.contains("refused with 1, nothing changed"), "{line}: {told}");

@@ -96,8 +96,8 @@ fn cut(name: &str, trial: &Trial, signal: Signal) {
             if assert_finishes(&what, &herd, trial) {
                 assert_unharmed(&format!("{what}, and recovered"), &lab, trial, &before);
                 again(moment, &what);
-                if assert_rolls_back(&what, &herd, trial) && trial.leaves_files() {
-                    assert_same_files(&what, &pristine, &images);
+                if assert_rolls_back(&what, &herd, trial) && trial.leaves_file() {
+                    assert_same_file(&what, &pristine, &images, trial.image());
                 }
             }
             assert_completes(&what, &herd, trial);
@@ -254,13 +254,10 @@ fn assert_rolls_back(what: &str, herd: &Herd<'_>, trial: &Trial) -> bool {
     can
 }
 
-/// Every file is what it was, byte for byte.
-fn assert_same_files(what: &str, then: &Path, now: &Path) {
-    for entry in then.read_dir().unwrap() {
-        let name = entry.unwrap().file_name();
-        let [then, now] = [then, now].map(|folder| std::fs::read(folder.join(&name)).unwrap());
-        assert_same(&format!("{what}: the file {}, rolled back", name.display()), &now, &then);
-    }
+/// The file is what it was, byte for byte.
+fn assert_same_file(what: &str, then: &Path, now: &Path, name: &str) {
+    let [then, now] = [then, now].map(|folder| std::fs::read(folder.join(name)).unwrap());
+    assert_same(&format!("{what}: the file {name}, rolled back"), &now, &then);
 }
 
 /// What was not done yet is done now; what was done may be refused, by a sentence and not by a defect.

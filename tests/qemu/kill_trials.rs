@@ -28,8 +28,13 @@ impl Trial {
         self.named.iter().any(|name| view.split('@').next() == Some(name))
     }
 
-    /// Whether what lies in the files stays as it is until the switch, so that a way back leads to the very bytes.
-    pub(crate) fn leaves_files(&self) -> bool {
+    /// The image that the command line begins with.
+    pub(crate) fn image(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// Whether what lies in it stays as it is until the switch, so that a way back leads to the very bytes.
+    pub(crate) fn leaves_file(&self) -> bool {
         let line = self.line;
         line.starts_with("convert") && !line.contains("--to raw") && !line.contains("compat")
     }

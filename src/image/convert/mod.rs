@@ -26,7 +26,7 @@
 //! let file: Arc<dyn File> = Arc::new(RealFile::open("disk.qed".as_ref(), true)?);
 //! let source = image::open(file.clone(), Some(Format::Qed))?;
 //! let options = convert::options(&*source)?;
-//! for mapping in convert::mappings(&*source, options.unit) {
+//! for mapping in convert::mappings(&*source, 65536) {
 //!     let mapping = mapping?;
 //!     println!("{} bytes at {} lie at {}", mapping.len, mapping.guest, mapping.host);
 //! }

@@ -81,7 +81,9 @@ impl Singles {
         let slot = &mut self.pieces[place];
         if slot.as_ref().is_none_or(|piece| piece.number != number) {
             let first = number * self.per_piece;
-            let mut bits = vec![0; self.per_piece.div_ceil(64) as usize].into_boxed_slice();
+            let words = self.per_piece.div_ceil(64) as usize;
+            let mut bits = slot.take().map_or_else(|| vec![0; words].into_boxed_slice(), |piece| piece.bits);
+            bits.fill(0);
             if refcounts.read_part(first / self.per_block, first % self.per_block, &mut self.block)? {
                 self.block.singles(&mut bits);
             }

@@ -152,11 +152,13 @@ impl L2 {
 
     /// Puts the table at `offset` in place of this one.
     pub(super) fn read(&mut self, file: &dyn File, offset: u64) -> Result<()> {
-        if offset >= file.len()? {
+        let words = Arc::make_mut(&mut self.0);
+        let bytes = words.as_mut_bytes();
+        let read = file.read_at(offset, bytes)?;
+        if read == 0 {
             return Err(Error::corrupt("L2 table lies beyond the end of the file").offset(offset));
         }
-        let words = Arc::make_mut(&mut self.0);
-        read_exact_or_zero(file, offset, words.as_mut_bytes())?;
+        read_exact_or_zero(file, offset.saturating_add(read as u64), &mut bytes[read..])?;
         words.iter_mut().for_each(|word| *word = u64::from_be(*word));
         Ok(())
     }
@@ -267,14 +269,14 @@ impl L2Cache {
             Found::Hole => return Ok(None),
             Found::Nothing => {}
         }
-        let len = file.len()?;
-        if offset < len {
-            let hole = offset..file.data_range(offset)?.map_or(len, |data| data.start);
-            // The last cluster of a file need not be written out in full.
-            if hole.end >= len || hole.end.saturating_sub(offset) >= header.cluster_size() {
-                self.known().hole = hole;
-                return Ok(None);
-            }
+        let (hole, is_last) = match file.data_range(offset)? {
+            Some(data) => (offset..data.start, false),
+            None => (offset..file.len()?, true),
+        };
+        // The last cluster of a file need not be written out in full.
+        if !hole.is_empty() && is_last || hole.end.saturating_sub(offset) >= header.cluster_size() {
+            self.known().hole = hole;
+            return Ok(None);
         }
         let table = read_l2(file, header, offset)?;
         let mut known = self.known();

@@ -55,13 +55,13 @@ pub fn convert(forest: &Forest, image: &Path, options: &ConvertOptions) -> Resul
     let asks = convert::options(&*source)?;
     let change = Change { forest, node, source: &*source, asks, options };
     draft.file(image, true)?;
-    draft.sound(image, format);
+    let compressed = draft.sound(image, format).compressed_clusters;
     let from = change.is_now(format)?;
     let to = change.wanted(&mut draft, &from)?;
     if from == to {
         return Err(Error::new(Kind::Usage, "is what it is to become already").at(image));
     }
-    change.obstacles(&mut draft, &to)?;
+    change.obstacles(&mut draft, &to, compressed);
     if let (Format::Raw, Ok(len)) = (format, file.len())
         && len != node.virtual_size
     {

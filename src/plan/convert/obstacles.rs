@@ -3,14 +3,13 @@
 use super::super::HazardKind;
 use super::super::draft::{Draft, quoted};
 use super::Change;
-use crate::error::Result;
 use crate::image::convert::Obstacle;
 use crate::image::{Format, NewImage};
 use crate::text::Shown;
 
 impl Change<'_> {
     /// What the new format cannot hold, each with what moves it out first.
-    pub(super) fn obstacles(&self, draft: &mut Draft<'_>, to: &NewImage) -> Result<()> {
+    pub(super) fn obstacles(&self, draft: &mut Draft<'_>, to: &NewImage, compressed: u64) {
         let (image, name) = (quoted(&self.node.path), self.name());
         let is_qcow2 = matches!(to, NewImage::Qcow2(_));
         for obstacle in &self.asks.obstacles {
@@ -46,17 +45,10 @@ impl Change<'_> {
             );
             draft.hazard(HazardKind::Unsupported, what);
         }
-        if !is_qcow2 && self.node.format == Some(Format::Qcow2) {
-            let compressed = self.source.check().map_or(0, |report| report.compressed_clusters);
-            if compressed > 0 {
-                let what = format!(
-                    "{name} holds {compressed} compressed clusters, which {} cannot; {}",
-                    to.format(),
-                    self.copy(to.format())
-                );
-                draft.hazard(HazardKind::Unsupported, what);
-            }
+        if !is_qcow2 && compressed > 0 {
+            let (to, copy) = (to.format(), self.copy(to.format()));
+            let what = format!("{name} holds {compressed} compressed clusters, which {to} cannot; {copy}");
+            draft.hazard(HazardKind::Unsupported, what);
         }
-        Ok(())
     }
 }
