@@ -442,6 +442,63 @@ fn the_demo_never_touches_a_folder_in_use() {
 }
 
 #[test]
+fn cleanup_says_how_each_image_stands_and_takes_out_what_is_named() {
+    let herd = herd();
+    let before = herd.state();
+    let told = stdout(&herd.expect("cleanup .", 0));
+    for words in ["RootBase.img", "needed", "free to go", "cowherd cleanup --delete"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let json: Value = serde_json::from_slice(&herd.expect("cleanup . --json", 0).stdout).unwrap();
+    let stands = |name: &str| {
+        let file =
+            json["files"].as_array().unwrap().iter().find(|f| f["path"].as_str().unwrap().ends_with(name));
+        file.unwrap_or_else(|| panic!("{name}: {json:#}"))["standing"].clone()
+    };
+    assert_eq!(stands("RootBase.img"), "needed");
+    assert_eq!(stands("broken.qcow2"), "orphaned");
+    assert_eq!(stands("imageC.qcow2"), stands("Snap-4.qcow2"), "both are tops that nobody names");
+    assert!(before == herd.state(), "a look changed something");
+
+    herd.expect("cleanup . --delete Snap-2.qcow2 --dry-run", 0);
+    let pinned = herd.expect("cleanup . --delete Snap-2.qcow2 --pin Snap-2.qcow2 --dry-run", 0);
+    assert!(stdout(&pinned).contains("nothing is to go"), "{}", stdout(&pinned));
+    assert!(before == herd.state(), "a plan changed something");
+    let shown = stdout(&herd.expect("cat Snap-3.qcow2 --length 1M", 0));
+    herd.expect("cleanup . --delete Snap-2.qcow2 --yes", 0);
+    assert!(!herd.path.join("Snap-2.qcow2").exists());
+    assert_eq!(stdout(&herd.expect("cat Snap-3.qcow2 --length 1M", 0)), shown);
+}
+
+/// What an overlay holds of its own tells which image it can be based on.
+#[test]
+fn a_lost_base_is_found_by_what_is_in_it() {
+    let herd = herd();
+    let disk = |name: &str, signature: &[u8]| {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[440..440 + signature.len()].copy_from_slice(signature);
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        std::fs::write(herd.path.join("lost").join(name), bytes).unwrap();
+    };
+    std::fs::create_dir(herd.path.join("lost")).unwrap();
+    disk("base.img", b"\x01\x02\x03\x04");
+    disk("stranger.img", b"\x05\x06\x07\x08");
+    std::fs::write(herd.path.join("lost/blank.img"), vec![0; 1 << 20]).unwrap();
+    herd.expect("create -q -f qcow2 -b base.img -F raw lost/over.qcow2", 0);
+    // So that it has its first cluster of its own.
+    herd.expect("rebase lost/over.qcow2 --base lost/blank.img -F raw --yes", 0);
+    std::fs::rename(herd.path.join("lost/blank.img"), herd.path.join("lost/moved.img")).unwrap();
+    let json: Value = serde_json::from_slice(&herd.expect("cleanup lost --json", 0).stdout).unwrap();
+    let file = json["files"].as_array().unwrap().iter().find(|f| f["standing"] == "orphaned").unwrap();
+    let found = file["candidates"].as_array().unwrap();
+    let names: Vec<_> =
+        found.iter().map(|c| c["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["base.img", "moved.img"], "{file:#}");
+    assert!(found[0]["evidence"].to_string().contains("disk signature 01020304"), "{file:#}");
+    assert!(found[1]["remedy"].as_str().unwrap().contains("rebase --unsafe"), "{file:#}");
+}
+
+#[test]
 fn on_a_terminal_it_asks() {
     let herd = herd();
     let before = herd.state();
