@@ -9,7 +9,8 @@ use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind
 use cowherd::image::{Format, State};
 use cowherd::job::{Phase, Snapshot};
 use cowherd::plan::{
-    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Plan, Ranges, Standing, States, Step,
+    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Kept, Plan, Ranges, Standing, States,
+    Step,
 };
 use cowherd::storage::{Holder, LockState, Stamp};
 
@@ -157,7 +158,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
         rooms: Vec::new(),
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
-        kept: Vec::new(),
+        kept: [&sibling, &child].map(|path| kept(path)).to_vec(),
         views_changed: vec!["Snap-1.qcow2".into()],
         steps,
         cost: Cost {
@@ -213,6 +214,12 @@ pub fn delete_plan(before: &Forest) -> Plan {
         flows: vec![Flow { from: gone, into: child, label: "stream data" }],
         ..commit_plan(before, false)
     }
+}
+
+/// What reads the same afterwards.
+fn kept(path: &Path) -> Kept {
+    let view = ViewSpec::active(path);
+    Kept { was: view.clone(), view, bytes: 20 * GIB }
 }
 
 fn changed<const N: usize>(paths: [&Path; N]) -> Vec<FileState> {

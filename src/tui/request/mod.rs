@@ -193,6 +193,12 @@ pub(super) struct Request {
     goes: BTreeSet<ViewId>,
 }
 
+/// Asked of whatever keeps or makes a view.
+fn verify() -> Field {
+    let label = "verify in full: read every view before and after";
+    Field::toggle("verify", label, Asked::InPlace)
+}
+
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -205,19 +211,25 @@ pub(super) struct Wrong {
 impl Request {
     /// A request with proposed answers.
     pub(super) fn new(verb: Verb, subject: Option<Subject>, forest: &Forest, beside: &Beside) -> Self {
-        let fields = ask::fields(verb, subject.as_ref(), forest, beside);
+        let mut fields = ask::fields(verb, subject.as_ref(), forest, beside);
+        fields.push(verify());
         Self { verb, subject, fields, roots: forest.roots.clone(), goes: BTreeSet::new() }
     }
 
     /// A clean-up of these views.
     pub(super) fn clean_up(goes: BTreeSet<ViewId>, forest: &Forest) -> Self {
-        let (fields, roots) = (Vec::new(), forest.roots.clone());
+        let (fields, roots) = (vec![verify()], forest.roots.clone());
         Self { verb: Verb::CleanUp, subject: None, fields, roots, goes }
     }
 
     /// Whether something has to be asked before it can be planned.
     pub(super) fn asks(&self) -> bool {
         self.fields.iter().any(|field| field.asked != Asked::InPlace)
+    }
+
+    /// Whether every view that is made or kept is to be compared with what it must read.
+    pub(super) fn verifies(&self) -> bool {
+        matches!(self.field("verify"), Some(field) if matches!(field.value, Value::Toggle(true)))
     }
 
     /// The operation that the answers make, or what is wrong with one of them.

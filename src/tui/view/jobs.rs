@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::action::Action;
-use super::super::jobs::{JobEntry, Outcome};
+use super::super::jobs::{End, JobEntry};
 use super::super::keymap;
 use super::super::model::{Focus, Model};
 use super::super::request::Verb;
@@ -24,9 +24,8 @@ pub(super) fn height(model: &Model, planning: bool) -> u16 {
     let running = 2 * u16::from(model.running().is_some());
     let over = model.jobs.iter().filter(|job| job.outcome.is_some() && !planning);
     let interrupted = u16::from(interrupted(model).is_some() && !planning);
-    let lines = interrupted
-        + running
-        + over.map(|job| 1 + u16::from(remedy(job).is_some())).take(RESULTS).sum::<u16>();
+    let lines =
+        interrupted + running + over.map(|job| 1 + u16::from(more(job).is_some())).take(RESULTS).sum::<u16>();
     if lines == 0 { 0 } else { lines + 2 }
 }
 
@@ -126,33 +125,25 @@ pub(super) fn bar(fraction: f64, columns: usize, glyphs: Glyphs) -> (String, Str
     (done, glyphs.track.repeat(columns.saturating_sub(used)))
 }
 
-fn remedy(job: &JobEntry) -> Option<&str> {
-    match &job.outcome {
-        Some(Outcome::Failed { remedy, .. }) => remedy.as_deref(),
-        _ => None,
-    }
+fn more(job: &JobEntry) -> Option<&str> {
+    job.outcome.as_ref()?.more.as_deref()
 }
 
 fn result(job: &JobEntry, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
-    let (mark, style, text) = match &job.outcome {
-        Some(Outcome::Done(text)) => (glyphs.ok, Theme::OK, text.clone()),
-        Some(Outcome::Stopped(text)) => (glyphs.problem, Theme::WARN, text.clone()),
-        Some(Outcome::Failed { what, .. }) => (glyphs.failed, Theme::DANGER, what.clone()),
-        None => return Vec::new(),
-    };
-    let word = match &job.outcome {
-        Some(Outcome::Done(_)) => "done",
-        Some(Outcome::Stopped(_)) => "stopped",
-        _ => "failed",
+    let Some(outcome) = &job.outcome else { return Vec::new() };
+    let (mark, word, style) = match outcome.end {
+        End::Done => (glyphs.ok, "done", Theme::OK),
+        End::Stopped => (glyphs.problem, "stopped", Theme::WARN),
+        End::Failed => (glyphs.failed, "failed", Theme::DANGER),
     };
     let time = text_fit::clock(job.now.elapsed);
-    let text = text_fit::left(&text, width.saturating_sub(word.len() + time.len() + 6), glyphs.cut);
+    let text = text_fit::left(&outcome.line, width.saturating_sub(word.len() + time.len() + 6), glyphs.cut);
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{mark} {word}"), style),
         Span::raw(format!("  {text}")),
         Span::styled(format!("  {time}"), Theme::DIM),
     ])];
-    lines.extend(remedy(job).map(|text| {
+    lines.extend(more(job).map(|text| {
         Line::styled(format!("  {}", text_fit::fit(text, width.saturating_sub(2), glyphs.cut)), Theme::DIM)
     }));
     lines

@@ -1,5 +1,8 @@
 //! Every operation, from the key to the files.
 
+use std::path::Path;
+use std::process::Command;
+
 use cowherd::image::Format;
 
 use super::yard::Yard;
@@ -264,4 +267,37 @@ fn a_chain_becomes_the_snapshots_of_one_image() {
     // Each view below it, oldest first: base, mid@sn1, mid, top@sn1, top.
     assert_eq!(yard.snapshots("leaf-all.qcow2").len(), 5);
     yard.kept_but(&[]);
+}
+
+#[test]
+fn what_is_verified_in_full_says_what_was_compared() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("leaf")).play("p<wait:[ y Run ]>").sees("[ ] verify in full");
+    stage.play("Y");
+    stage.play("<shift-tab><shift-tab><space><wait:[x] verify in full><idle>").play("Y");
+    let copied = stage.script.lock().copied.clone();
+    assert!(!copied[0].contains("--verify"), "{copied:?}");
+    assert_eq!(copied[1], format!("{} --verify full", copied[0]));
+    stage.play("y").play(DONE).sees("compared: ").sees("must");
+    assert_eq!(yard.backing("leaf.qcow2"), None);
+    yard.kept_but(&[]);
+
+    // The command that was copied says the same on the command line.
+    let yard = Yard::new();
+    let words = copied[1].split(' ').skip(1).map(|word| match Path::new(word).file_name() {
+        Some(name) if word.starts_with('/') => yard.path(&name.to_string_lossy()).into_os_string(),
+        _ => word.into(),
+    });
+    let done = Command::new(env!("CARGO_BIN_EXE_cowherd")).args(words).arg("--yes").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && said.contains("compared: "), "{said}");
+}
+
+#[test]
+fn what_keeps_no_view_offers_no_comparison() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("side")).play("d<wait:[ y Run ]>y").play(DONE);
+    stage.play("<esc>:trash-res<enter><enter><wait:[ Enter Run ]>").lacks("verify in full");
 }
