@@ -70,6 +70,7 @@ pub(super) enum Action {
     KeepMore,
     KeepFewer,
     NextAge,
+    Pin,
     Propose,
 }
 
@@ -134,6 +135,7 @@ impl Action {
             Self::KeepMore => "keep-more",
             Self::KeepFewer => "keep-fewer",
             Self::NextAge => "next-age",
+            Self::Pin => "pin",
             Self::Propose => "mark-proposed",
         }
     }
