@@ -322,9 +322,9 @@ fn a_problem_offers_its_remedy() {
 }
 
 #[test]
-fn what_the_trash_holds_can_be_reclaimed() {
+fn what_the_trash_holds_is_counted() {
     let mut stage = Stage::new(120, 24);
-    stage.lacks("reclaimable");
+    stage.lacks("in the trash");
     stage.script.lock().trash = vec![("a".into(), 300 << 20), ("b".into(), 212 << 20)];
-    stage.play("R<idle>").sees("512 MiB reclaimable");
+    stage.play("R<idle>").sees("512 MiB in the trash");
 }
