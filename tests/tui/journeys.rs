@@ -318,7 +318,7 @@ fn a_problem_offers_its_remedy() {
         .sees("a job on it was interrupted")
         .sees("steps were done")
         .sees("Enter: finish the interrupted job");
-    stage.play("<enter>").sees("Plan: recover Snap-2.qcow2");
+    stage.play("<enter>").sees("Plan: recover");
 }
 
 #[test]

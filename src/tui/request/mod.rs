@@ -96,6 +96,11 @@ impl Verb {
         }
     }
 
+    /// Whether it is about what is selected, and not about a folder.
+    fn is_about_a_row(self) -> bool {
+        !matches!(self, Self::CleanUp | Self::Recover | Self::Restore | Self::EmptyTrash)
+    }
+
     /// The words before a name, in titles: `Rebase Snap-2.qcow2`.
     pub(super) fn title(self) -> &'static str {
         match self {
@@ -213,6 +218,7 @@ impl Request {
     pub(super) fn new(verb: Verb, subject: Option<Subject>, forest: &Forest, beside: &Beside) -> Self {
         let mut fields = ask::fields(verb, subject.as_ref(), forest, beside);
         fields.push(verify());
+        let subject = subject.filter(|_| verb.is_about_a_row());
         Self { verb, subject, fields, roots: forest.roots.clone(), goes: BTreeSet::new() }
     }
 
