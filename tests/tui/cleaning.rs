@@ -138,7 +138,8 @@ fn a_snapshot_alone_goes() {
     let before = demo.views();
     let mut stage = demo.stage();
     stage.play("C<idle>").play(&to("imageB.qcow2", &demo.lines()));
-    stage.play("<down><space><idle>").sees("goes 1 view").play("<enter><idle>y");
+    stage.play("<down><space><idle>").sees("goes 1 view").play("<enter><idle>");
+    stage.sees("imageB.qcow2@#1 (sn0)").play("y");
     stage.play("clean up<enter><wait:✓ done><idle>");
     assert_eq!(demo.snapshots("imageB.qcow2"), ["sn1"]);
     assert_gone(&demo, &before, &[]);

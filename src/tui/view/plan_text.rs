@@ -132,7 +132,19 @@ fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
 /// A view without the folder that everything here is in.
 fn short(view: &str, plan: &Plan) -> String {
     let below = |root: &std::path::PathBuf| view.strip_prefix(root.to_str()?)?.strip_prefix('/');
-    Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string()
+    let text = Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string();
+    match snapshot_name(view, plan) {
+        Some(name) => format!("{text} ({})", Shown::new(name)),
+        None => text,
+    }
+}
+
+/// What people call the snapshot that a view names by its id.
+fn snapshot_name<'a>(view: &str, plan: &'a Plan) -> Option<&'a str> {
+    let (image, id) = view.rsplit_once("@#")?;
+    let node = plan.before.get(plan.before.find(image.as_ref())?)?;
+    let snapshot = node.snapshots.iter().find(|one| one.id == id)?;
+    Some(&*snapshot.name).filter(|name| !name.is_empty())
 }
 
 /// The hazards, the worst first. That there is another way is not said twice.
