@@ -227,6 +227,50 @@ fn compact_and_repair_change_no_view() {
 }
 
 #[test]
+fn what_is_marked_as_used_and_is_not_is_given_back() {
+    let yard = Yard::new();
+    leak(&yard.path("top.qcow2"));
+    let code = || {
+        let checked =
+            Command::new(env!("CARGO_BIN_EXE_cowherd")).arg("check").arg(yard.path("top.qcow2")).output();
+        checked.unwrap().status.code()
+    };
+    assert_eq!(code(), Some(3), "leaks only");
+    let mut stage = yard.stage();
+    stage.play(&to("top")).play(":repair<enter><wait:[ y Run ]>y").play(DONE);
+    assert_eq!(code(), Some(0));
+    yard.kept_but(&[]);
+}
+
+/// Counts one cluster, at the end of a qcow2 with clusters of 4 KiB, that nothing refers to.
+fn leak(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let word = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let (block, cluster) = (word(word(48)), bytes.len().div_ceil(4096));
+    assert!(cluster < 2048, "the first block counts it");
+    bytes[block + 2 * cluster + 1] = 1;
+    bytes.resize(4096 * (cluster + 1), 0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_base_that_becomes_another_format_keeps_its_overlays() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("base")).play("x<wait:Convert base.img>").sees("qcow2").play("<enter>");
+    stage.play("<wait:Run ]><idle>y").play(DONE);
+    assert!(std::fs::read(yard.path("base.img")).unwrap().starts_with(b"QFI\xfb"));
+    yard.kept_but(&[]);
+    stage
+        .play("<esc>")
+        .play(&to("base"))
+        .play("x<wait:Convert base.img>raw<enter><wait:from qcow2 to raw><idle>");
+    stage.play("y").play(DONE);
+    assert_eq!(std::fs::read(yard.path("base.img")).unwrap().len(), 1 << 20);
+    yard.kept_but(&[]);
+}
+
+#[test]
 fn converts_in_place() {
     let yard = Yard::new();
     let mut stage = yard.stage();
