@@ -287,21 +287,6 @@ fn counts_stand_until_they_are_counted_anew() {
     stage.play("R").sees("840 MiB").sees(" own ");
 }
 
-/// A job on `name` that was cut off.
-fn interrupted(name: &str) -> cowherd::job::Leftover {
-    cowherd::job::Leftover {
-        journal: herd::path(&format!(".{name}.journal")),
-        title: format!("commit {name} into Snap-1.qcow2"),
-        done: 2,
-        steps: 5,
-        rolling_back: false,
-        can_roll_back: true,
-        running: false,
-        files: vec![herd::path(name)],
-        remaining: Vec::new(),
-    }
-}
-
 #[test]
 fn a_problem_offers_its_remedy() {
     let mut stage = stage();
@@ -312,7 +297,7 @@ fn a_problem_offers_its_remedy() {
         .sees("Nothing is known to be wrong")
         .play("<enter>")
         .sees("nothing is offered here");
-    stage.script.lock().leftovers = vec![interrupted("Snap-2.qcow2")];
+    stage.script.lock().leftovers = vec![herd::interrupted("Snap-2.qcow2")];
     stage.play("<esc>R<idle>").sees("interrupted").play("/Snap-2<enter><esc>4");
     stage
         .sees("a job on it was interrupted")

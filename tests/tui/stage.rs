@@ -37,6 +37,8 @@ pub struct Script {
     pub started: Vec<(String, Vec<HazardKind>)>,
     pub scans: usize,
     pub copied: Vec<String>,
+    /// The views of a verification cannot be opened yet.
+    pub opening: bool,
     /// What a verification compares.
     pub views: Option<[View; 2]>,
     after: Option<Forest>,
@@ -106,6 +108,9 @@ impl Engine for Shared {
     }
 
     fn verify(&self, _: &[ViewSpec; 2], _: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        while self.lock().opening {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let views = self.lock().views.clone();
         let [a, b] = views.ok_or_else(|| Error::new(Kind::InUse, "in use by qemu-system-x86, pid 812"))?;
         let verified = tui::verify_views(&a, &b, begin)?;
