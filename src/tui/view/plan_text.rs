@@ -6,7 +6,7 @@ use super::super::plan_screen::{PlanScreen, Ready};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::{boxes, parts};
-use crate::plan::{Cost, Hazard, HazardKind, HazardSeverity, Plan};
+use crate::plan::{Consent, Cost, Hazard, HazardKind, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
 /// What stands before the name that must be typed.
@@ -147,7 +147,7 @@ fn snapshot_name<'a>(view: &str, plan: &'a Plan) -> Option<&'a str> {
     Some(&*snapshot.name).filter(|name| !name.is_empty())
 }
 
-/// The hazards, the worst first. That there is another way is not said twice.
+/// The hazards, what forbids it and then the worst first. That there is another way is not said twice.
 fn hazards(plan: &Plan, other_way: bool, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let title = match plan.forbidden() {
         Some(_) => Line::styled("It cannot be done", Theme::DANGER),
@@ -156,7 +156,8 @@ fn hazards(plan: &Plan, other_way: bool, width: usize, glyphs: Glyphs) -> Vec<Li
     };
     let said = |h: &&Hazard| other_way && h.kind == HazardKind::OtherWay;
     let mut hazards: Vec<&Hazard> = plan.hazards.iter().filter(|h| !said(h)).collect();
-    hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
+    let forbids = |h: &Hazard| matches!(h.consent(), Consent::Never(_));
+    hazards.sort_by_key(|h| std::cmp::Reverse((forbids(h), h.severity)));
     let mut out = vec![title];
     for hazard in hazards {
         let (mark, style) = match hazard.severity {

@@ -155,7 +155,11 @@ fn going_back_to_a_snapshot_and_to_the_backing_file() {
     stage.play("leaf.qcow2<enter>").play(DONE);
     yard.kept_but(&[]);
     // What others are based on does not change under them.
-    stage.play("<esc>").play(&to("top")).play("jb<wait:It cannot be done>").lacks("Run ]").play("<esc>");
+    stage.play("<esc>").play(&to("top")).play("jb<wait:It cannot be done>").lacks("Run ]");
+    let screen = stage.screen();
+    let place = |text| screen.find(text).unwrap_or_else(|| panic!("no {text:?} on:\n{screen}"));
+    assert!(place("is based on") < place("is lost"), "why not comes first:\n{screen}");
+    stage.play("<esc>");
 
     stage.play("<esc>").play(&to("side")).play("b<wait:Run ]>yside.qcow2<enter>").play(DONE);
     assert_eq!(yard.now("side.qcow2"), yard.was("mid.qcow2"));
