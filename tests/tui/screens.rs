@@ -262,7 +262,9 @@ fn jobs() {
     stage.play("<esc>");
     let compared = Compared { views: 3, compared_bytes: 60 * herd::GIB, shared_bytes: 58 * herd::GIB };
     stage.script.lock().compared = Some(compared);
-    stage.script.lock().outcome = Some(Ok("committed 392 MiB of Snap-2.qcow2 into Snap-1.qcow2".into()));
+    stage.script.lock().outcome = Some(Ok(
+        "committed 392 MiB of Snap-2.qcow2 into Snap-1.qcow2; 1 file in the trash, freed 4 MiB".into(),
+    ));
     stage.play("<wait:done><idle>");
     check("done-compared", &stage);
     let mut stage = Stage::new(80, 24);
