@@ -11,7 +11,7 @@ use crate::chain::Basis;
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, Job, Report};
 use crate::plan::Plan;
-use crate::text::{Shown, human_size};
+use crate::text::Shown;
 
 /// Shows `plan` and, when it is agreed to, runs it and reports. Gives the exit code.
 pub(super) fn run(plan: Plan, args: &Changing, out: &mut Out) -> anyhow::Result<u8> {
@@ -129,15 +129,7 @@ pub(super) fn finish(report: &Report, args: &Changing, out: &mut Out) -> anyhow:
     } else if !out.quiet {
         out.line(format!("done: {}", Shown::new(&report.summary)))?;
         if let Some(compared) = &report.compared {
-            let views = match compared.views {
-                1 => "1 view reads as it must".to_owned(),
-                views => format!("{views} views read as they must"),
-            };
-            out.line(format!(
-                "compared: {views}, {} in all, {} of it equal without reading",
-                human_size(compared.compared_bytes),
-                human_size(compared.shared_bytes)
-            ))?;
+            out.line(format!("compared: {compared}"))?;
         }
         for (from, to) in &report.trashed {
             out.line(format!("in the trash: {} as {}", Shown::path(from), Shown::path(to)))?;

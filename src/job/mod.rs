@@ -46,6 +46,7 @@ mod task;
 mod trash;
 mod undo;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ use crate::chain::Gate;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{HazardKind, Plan};
 use crate::storage::{Disk, HostDisk, trim_memory};
+use crate::text::human_size;
 
 /// How a job runs.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +104,14 @@ pub struct Compared {
     pub compared_bytes: u64,
     /// Of those, bytes known equal without reading: the same place in the same file, or zeros.
     pub shared_bytes: u64,
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, shared) = (human_size(self.compared_bytes), human_size(self.shared_bytes));
+        let (views, read) = if self.views == 1 { ("view", "reads as it") } else { ("views", "read as they") };
+        write!(f, "{} {views} {read} must; {all}, {shared} of it shared", self.views)
+    }
 }
 
 /// A running (or finished) job.

@@ -70,6 +70,7 @@ pub(super) enum Action {
     KeepMore,
     KeepFewer,
     NextAge,
+    Pin,
     Propose,
 }
 
@@ -134,6 +135,7 @@ impl Action {
             Self::KeepMore => "keep-more",
             Self::KeepFewer => "keep-fewer",
             Self::NextAge => "next-age",
+            Self::Pin => "pin",
             Self::Propose => "mark-proposed",
         }
     }
@@ -161,8 +163,8 @@ pub(super) enum Effect {
     Scan,
     /// Compare two views; the answers carry the number back.
     Verify { number: u64, views: [ViewSpec; 2] },
-    /// Plan each of the ways to something; the answer carries the number back.
-    Plan { number: u64, operations: Vec<Operation> },
+    /// Plan each of the ways to something, with a comparison in the end or without; the answer carries the number back.
+    Plan { number: u64, operations: Vec<Operation>, verify: bool },
     /// Find out how every image stands.
     Judge { forest: Arc<Forest> },
     /// Find out what it comes to when these views go.

@@ -133,7 +133,7 @@ where
     /// How the last job ended, one line; empty when there was none.
     pub fn last_outcome(&self) -> String {
         let outcome = self.model.jobs.last().and_then(|job| job.outcome.as_ref());
-        outcome.map(|outcome| outcome.line().to_owned()).unwrap_or_default()
+        outcome.map(|outcome| outcome.line.clone()).unwrap_or_default()
     }
 
     /// The backend, for looking at what was drawn.
@@ -217,8 +217,8 @@ where
     fn perform(&mut self, effect: Effect) -> Result<()> {
         match effect {
             Effect::Scan => self.scan(),
-            Effect::Plan { number, operations } => {
-                self.workers.plan(number, operations, self.ground());
+            Effect::Plan { number, operations, verify } => {
+                self.workers.plan(number, operations, verify, self.ground());
             }
             Effect::Judge { forest } => self.workers.judge(forest, self.model.gate.clone()),
             Effect::Sum { goes } => self.workers.sum(goes, self.ground()),

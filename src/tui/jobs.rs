@@ -10,25 +10,37 @@ use crate::job::{Phase, Report, Snapshot};
 const HALF_LIFE: f64 = 2.0;
 
 /// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    Stopped,
+    Failed,
+}
+
+/// How a job ended, in words.
 #[derive(Debug, Clone)]
-pub(super) enum Outcome {
-    Done(String),
-    Stopped(String),
-    Failed { what: String, remedy: Option<String> },
+pub(super) struct Outcome {
+    pub(super) end: End,
+    /// What was done, or why not.
+    pub(super) line: String,
+    /// What was compared, or what can be done about it.
+    pub(super) more: Option<String>,
 }
 
 impl Outcome {
-    pub(super) fn line(&self) -> &str {
-        match self {
-            Self::Done(text) | Self::Stopped(text) | Self::Failed { what: text, .. } => text,
-        }
-    }
-
     pub(super) fn of(result: Result<Report, Error>) -> Self {
         match result {
-            Ok(report) => Self::Done(report.summary),
-            Err(e) if e.kind() == Kind::Cancelled => Self::Stopped(e.to_string()),
-            Err(e) => Self::Failed { what: e.to_string(), remedy: e.what_to_do().map(str::to_owned) },
+            Ok(report) => {
+                let more = report.compared.map(|compared| format!("compared: {compared}"));
+                Self { end: End::Done, line: report.summary, more }
+            }
+            Err(e) if e.kind() == Kind::Cancelled => {
+                Self { end: End::Stopped, line: e.to_string(), more: None }
+            }
+            Err(e) => {
+                let more = e.what_to_do().map(str::to_owned);
+                Self { end: End::Failed, line: e.to_string(), more }
+            }
         }
     }
 }
@@ -51,7 +63,7 @@ impl JobEntry {
 
     /// The views that can be compared now.
     pub(super) fn comparable(&self) -> Option<&[ViewSpec; 2]> {
-        self.twins.as_ref().filter(|_| matches!(self.outcome, Some(Outcome::Done(_))))
+        self.twins.as_ref().filter(|_| self.outcome.as_ref().is_some_and(|outcome| outcome.end == End::Done))
     }
 
     /// Takes over a newer moment. Says whether anything visible changed.

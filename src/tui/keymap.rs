@@ -281,6 +281,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(C::Cleaning, &["+", "="], A::KeepMore, "keep", "let one more view of each line stay"),
     bind(C::Cleaning, &["-"], A::KeepFewer, "", "let one view fewer of each line stay; none: no such wish"),
     bind(C::Cleaning, &["a"], A::NextAge, "age", "let what is younger stay: the next age"),
+    bind(C::Cleaning, &["P"], A::Pin, "pin", "have it stay, whatever is wished"),
     bind(C::Cleaning, &["p"], A::Propose, "proposed", "mark what is free to go"),
     bind_if(
         bind(C::Cleaning, &["enter"], A::Activate, "plan it", "make the plan of what is marked"),

@@ -205,10 +205,21 @@ impl PlanScreen {
             Value::Text(_) => false,
             // What has nobody to protect does not ask whether to.
             Value::Toggle(false) if field.key == "no-protect" => self.protects(),
+            Value::Toggle(_) if field.key == "verify" => self.keeps_views(),
             Value::Choice(choice) => choice.items.len() > 1 && field.asked != Asked::Before,
             Value::Toggle(_) => field.asked != Asked::Before,
         };
         fields.filter(|(_, field)| shown(field)).map(|(i, _)| i).collect()
+    }
+
+    /// Whether there is a view that the plan makes or keeps, and that could be compared.
+    fn keeps_views(&self) -> bool {
+        self.ready().is_some_and(|ready| !ready.proposal.plan.kept.is_empty())
+    }
+
+    /// Whether the plan that is shown compares what it makes and keeps.
+    pub(super) fn verifies(&self) -> bool {
+        self.request.verifies() && self.keeps_views()
     }
 
     /// Whether the plan spends anything on keeping other views as they are.

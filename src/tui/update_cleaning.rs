@@ -31,6 +31,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
             cleaning.toggle();
             cleaning.go_to(at + 1);
         }
+        Action::Pin => {
+            cleaning.pin();
+            cleaning.go_to(at + 1);
+        }
         Action::KeepMore => cleaning.keep(true),
         Action::KeepFewer => cleaning.keep(false),
         Action::NextAge => cleaning.next_age(),

@@ -36,8 +36,8 @@ fn ask(model: &mut Model) -> Vec<Effect> {
     let number = model.plan_number;
     let Some(forest) = model.forest.clone() else { return Vec::new() };
     let Some(screen) = model.plan_screen() else { return Vec::new() };
-    let operations = screen.ask(&forest, number);
-    if operations.is_empty() { Vec::new() } else { vec![Effect::Plan { number, operations }] }
+    let (operations, verify) = (screen.ask(&forest, number), screen.request.verifies());
+    if operations.is_empty() { Vec::new() } else { vec![Effect::Plan { number, operations, verify }] }
 }
 
 /// After a scan: a plan for what is not so any more is made anew, and has to be agreed to anew.
@@ -146,7 +146,8 @@ fn run(model: &mut Model) -> Vec<Effect> {
 
 fn copy_command(model: &mut Model) -> Vec<Effect> {
     let Some(screen) = model.plan_screen() else { return Vec::new() };
-    let Some(text) = screen.ways.get(screen.at).map(|way| command(&way.operation)) else { return Vec::new() };
+    let Some(way) = screen.ways.get(screen.at) else { return Vec::new() };
+    let text = command(&way.operation, screen.verifies());
     model.say(format!("copied: {}", crate::text::Shown::new(&text)));
     vec![Effect::Copy(text)]
 }

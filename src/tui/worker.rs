@@ -96,10 +96,11 @@ impl Workers {
 
     /// Plans each of `operations` and draws it, on the forest as it is now: what a plan does not know of, it
     /// cannot protect.
-    pub(super) fn plan(&self, number: u64, operations: Vec<Operation>, ground: Ground) {
+    pub(super) fn plan(&self, number: u64, operations: Vec<Operation>, verify: bool, ground: Ground) {
         self.start(move |engine, send| {
             let one = |forest: &Forest, operation: &Operation| {
                 let proposal = engine.plan(forest, operation, &ground.options.gate)?;
+                let proposal = if verify { proposal.compared() } else { proposal };
                 let into = proposal.plan.flows.first().map(|flow| &*flow.into);
                 let free = into.or(operation.subject()).and_then(|path| engine.free_space(path));
                 Ok(Ready::new(proposal, operation, free, ground.ascii))

@@ -107,7 +107,7 @@ fn what_is_marked_goes_and_the_rest_reads_as_before() {
     let mut stage = demo.stage();
     stage.play("C<idle>").sees("Clean up").sees("orphaned").sees("free to go");
     stage.play(&to("Snap-2.qcow2", &demo.lines())).play("<space><idle>");
-    stage.sees("marked 1 view").sees("1 file to the trash");
+    stage.sees("goes 1 view").sees("1 file to the trash");
     stage
         .play("<enter><idle>")
         .sees("Plan: clean up: 1 view, 1 file to the trash")
@@ -123,7 +123,7 @@ fn neighbours_are_merged_into_one_of_them_where_that_writes_less() {
     let mut before = demo.views();
     let mut stage = demo.stage();
     stage.play("C<idle>").play(&to("Snap-1.qcow2", &demo.lines()));
-    stage.play("<space><space><idle>").sees("marked 2 views").sees("merging down into Snap-1.qcow2 writes");
+    stage.play("<space><space><idle>").sees("goes 2 views").sees("merging down into Snap-1.qcow2 writes");
     stage.play("<enter><idle>y<wait:✓ done><idle>");
     // What others read stays under the name of the lowest, and shows what the highest showed.
     let shown = before["Snap-2.qcow2"];
@@ -138,7 +138,8 @@ fn a_snapshot_alone_goes() {
     let before = demo.views();
     let mut stage = demo.stage();
     stage.play("C<idle>").play(&to("imageB.qcow2", &demo.lines()));
-    stage.play("<down><space><idle>").sees("marked 1 view").play("<enter><idle>y");
+    stage.play("<down><space><idle>").sees("goes 1 view").play("<enter><idle>");
+    stage.sees("imageB.qcow2@#1 (sn0)").play("y");
     stage.play("clean up<enter><wait:✓ done><idle>");
     assert_eq!(demo.snapshots("imageB.qcow2"), ["sn1"]);
     assert_gone(&demo, &before, &[]);
@@ -170,9 +171,63 @@ fn what_is_free_to_go_is_proposed() {
     let demo = Demo::new();
     let before = demo.views();
     let mut stage = demo.stage();
-    stage.play("C<idle>p<idle>").sees("marked 1 view").sees("1 file to the trash");
+    stage.play("C<idle>p<idle>").sees("goes 1 view").sees("1 file to the trash");
     stage.play("<enter><idle>").sees("orphan.qcow2").play("y<wait:✓ done><idle>");
     assert_gone(&demo, &before, &["orphan.qcow2"]);
+    stage.play("<esc>C<idle>p").sees("nothing is free to go by itself");
+}
+
+#[test]
+fn what_is_younger_stays() {
+    let demo = Demo::new();
+    let before = demo.views();
+    let mut stage = demo.stage();
+    // The images were made just now; of the snapshots one is a day old, the others are older.
+    stage.play("C<idle>aa<idle>").sees("stays younger than 7 days").sees("goes 1 view");
+    stage.play("<enter><idle>y").sees("type clean up to consent").play("clean up<enter><wait:✓ done><idle>");
+    assert!(demo.snapshots("imageA.qcow2").is_empty(), "it was nine days old");
+    assert_eq!(demo.snapshots("imageB.qcow2"), ["sn0", "sn1"]);
+    assert_gone(&demo, &before, &[]);
+}
+
+#[test]
+fn what_is_pinned_stays_whatever_is_wished() {
+    let demo = Demo::new();
+    let before = demo.views();
+    let mut stage = demo.stage();
+    stage.play("C<idle>+<idle>").sees("the last 1 of each line");
+    stage.play(&to("imageB.qcow2", &demo.lines())).play("P").sees("3 pinned").sees("[=] ");
+    // Wishing anew does not undo it; a mark does.
+    stage.play("+-<idle>").sees("3 pinned").play("<up> ").lacks("pinned").play("<up>P").sees("3 pinned");
+    stage.play("<enter><idle>y").play("clean up<enter><wait:✓ done><idle>");
+    let now = demo.views();
+    assert_eq!(now.get("imageB.qcow2"), before.get("imageB.qcow2"));
+    assert_eq!(demo.snapshots("imageB.qcow2"), ["sn0", "sn1"]);
+    assert!(!now.contains_key("imageA.qcow2") && !now.contains_key("Snap-1.qcow2"), "{:?}", now.keys());
+    assert_eq!(now.get("imageC.qcow2"), before.get("imageC.qcow2"));
+}
+
+#[test]
+fn what_is_in_use_is_refused() {
+    let demo = Demo::new();
+    let before = demo.views();
+    let socket = demo.folder.path().join("socket");
+    let mut other = std::process::Command::new(env!("CARGO_BIN_EXE_cowherd"))
+        .args(["serve", "-q", "--socket"])
+        .args([&socket, &demo.herd().join("orphan.qcow2")])
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while !socket.exists() {
+        assert!(start.elapsed().as_secs() < 20, "nothing is served");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut stage = demo.stage();
+    stage.play("C<idle>").play(&to("orphan.qcow2", &demo.lines())).play(" <idle>").sees("cannot run: ");
+    stage.play("<enter><idle>").sees("It cannot be done").lacks("Run ]").play("y<enter>");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_gone(&demo, &before, &[]);
 }
 
 #[test]
@@ -182,8 +237,8 @@ fn nothing_happens_without_marks_or_consent() {
     let mut stage = demo.stage();
     stage.play("C<idle><enter>").sees("nothing is marked");
     // The images were made just now, their snapshots look older.
-    stage.play("a<idle>").sees("younger than 1 day").sees("marked 4 views");
-    stage.play("aaaaa<idle>").sees("younger than off").sees("marked 0 views");
+    stage.play("a<idle>").sees("younger than 1 day").sees("goes 4 views");
+    stage.play("aaaaa<idle>").sees("goes 0 views").sees("stays what is not marked");
     stage.play("p<idle><enter><idle><esc>").sees("Clean up").play("<esc>").lacks("What it comes to");
     assert_gone(&demo, &before, &[]);
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use cowherd::chain::{Chain, Gate, Held, Layer, STRIP, StateSpec, Strip, Strips, View, ViewSpec};
 use cowherd::forest::{Backing, Forest, InUse, Node, NodeId, Problem, ProblemKind, SnapshotNode};
 use cowherd::image::{Format, State};
-use cowherd::job::{Phase, Snapshot};
+use cowherd::job::{Leftover, Phase, Snapshot};
 use cowherd::plan::{
-    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Plan, Ranges, Standing, States, Step,
+    Copy, CopyMode, Cost, FileState, Flow, Hazard, HazardKind, Judged, Kept, Plan, Ranges, Standing, States,
+    Step,
 };
 use cowherd::storage::{Holder, LockState, Stamp};
 
@@ -157,7 +158,7 @@ pub fn commit_plan(before: &Forest, keep: bool) -> Plan {
         rooms: Vec::new(),
         operation: "commit",
         title: "commit Snap-2.qcow2 into Snap-1.qcow2".into(),
-        kept: Vec::new(),
+        kept: [&sibling, &child].map(|path| kept(path)).to_vec(),
         views_changed: vec!["Snap-1.qcow2".into()],
         steps,
         cost: Cost {
@@ -215,6 +216,12 @@ pub fn delete_plan(before: &Forest) -> Plan {
     }
 }
 
+/// What reads the same afterwards.
+fn kept(path: &Path) -> Kept {
+    let view = ViewSpec::active(path);
+    Kept { was: view.clone(), view, bytes: 20 * GIB }
+}
+
 fn changed<const N: usize>(paths: [&Path; N]) -> Vec<FileState> {
     let file = |path: &Path| FileState {
         path: path.to_path_buf(),
@@ -245,7 +252,7 @@ pub fn cleanup_plan(before: &Forest, views: usize) -> Plan {
     let commit = commit_plan(before, false);
     Plan {
         operation: "cleanup",
-        title: format!("clean up: {views} views, 1 file to the trash"),
+        title: format!("clean up: {views} view{}, 1 file to the trash", if views == 1 { "" } else { "s" }),
         hazards: vec![Hazard::new(HazardKind::OtherWay, ways)],
         ..commit
     }
@@ -349,4 +356,19 @@ pub fn disk(name: &str, bytes: Vec<u8>) -> View {
     let file = Arc::new(cowherd::storage::MemFile::new(name, bytes));
     let image = cowherd::image::open(file as Arc<dyn cowherd::storage::File>, Some(Format::Raw)).unwrap();
     Chain::from_layers(vec![Layer::new(path(name), image)]).view(State::Active)
+}
+
+/// A job on `name` that was cut off.
+pub fn interrupted(name: &str) -> Leftover {
+    Leftover {
+        journal: path(&format!(".{name}.journal")),
+        title: format!("commit {name} into Snap-1.qcow2"),
+        done: 2,
+        steps: 5,
+        rolling_back: false,
+        can_roll_back: true,
+        running: false,
+        files: vec![path(name)],
+        remaining: Vec::new(),
+    }
 }

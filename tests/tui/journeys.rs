@@ -287,21 +287,6 @@ fn counts_stand_until_they_are_counted_anew() {
     stage.play("R").sees("840 MiB").sees(" own ");
 }
 
-/// A job on `name` that was cut off.
-fn interrupted(name: &str) -> cowherd::job::Leftover {
-    cowherd::job::Leftover {
-        journal: herd::path(&format!(".{name}.journal")),
-        title: format!("commit {name} into Snap-1.qcow2"),
-        done: 2,
-        steps: 5,
-        rolling_back: false,
-        can_roll_back: true,
-        running: false,
-        files: vec![herd::path(name)],
-        remaining: Vec::new(),
-    }
-}
-
 #[test]
 fn a_problem_offers_its_remedy() {
     let mut stage = stage();
@@ -312,19 +297,19 @@ fn a_problem_offers_its_remedy() {
         .sees("Nothing is known to be wrong")
         .play("<enter>")
         .sees("nothing is offered here");
-    stage.script.lock().leftovers = vec![interrupted("Snap-2.qcow2")];
+    stage.script.lock().leftovers = vec![herd::interrupted("Snap-2.qcow2")];
     stage.play("<esc>R<idle>").sees("interrupted").play("/Snap-2<enter><esc>4");
     stage
         .sees("a job on it was interrupted")
         .sees("steps were done")
         .sees("Enter: finish the interrupted job");
-    stage.play("<enter>").sees("Plan: recover Snap-2.qcow2");
+    stage.play("<enter>").sees("Plan: recover");
 }
 
 #[test]
-fn what_the_trash_holds_can_be_reclaimed() {
+fn what_the_trash_holds_is_counted() {
     let mut stage = Stage::new(120, 24);
-    stage.lacks("reclaimable");
+    stage.lacks("in the trash");
     stage.script.lock().trash = vec![("a".into(), 300 << 20), ("b".into(), 212 << 20)];
-    stage.play("R<idle>").sees("512 MiB reclaimable");
+    stage.play("R<idle>").sees("512 MiB in the trash");
 }

@@ -10,6 +10,7 @@ mod herd;
 mod journeys;
 mod manners;
 mod pictures;
+mod png;
 mod pty;
 mod readme;
 mod real;

@@ -95,7 +95,7 @@ fn health() {
 #[test]
 fn cleanup() {
     let mut stage = Stage::new(100, 30);
-    stage.play("C<idle><down><space><space><idle>");
+    stage.play("C<idle><down><space><down><space><idle>");
     picture("cleanup", &stage);
 }
 

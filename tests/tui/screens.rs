@@ -9,13 +9,15 @@ use std::fs;
 use std::path::Path;
 
 use cowherd::error::Kind;
-use cowherd::tui::{Input, Options};
+use cowherd::job::Compared;
+use cowherd::plan::{Hazard, HazardKind};
+use cowherd::tui::{Floors, Input, Options};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
 use super::herd;
-use super::stage::Stage;
+use super::stage::{Shared, Stage};
 
 /// Compares what is on screen with the kept `name`.
 pub fn check(name: &str, stage: &Stage) {
@@ -168,4 +170,131 @@ fn stopping() {
 fn read_only() {
     let options = Options { color: true, read_only: true, ..Options::default() };
     check("read-only", &Stage::with(100, 24, herd::herd(), &options));
+}
+
+/// A form asks for what an operation needs: a name, one of several, switches; and says what is wrong.
+#[test]
+fn forms() {
+    for (name, keys) in [
+        ("form-snapshot", "/Snap-2<enter><esc>s"),
+        ("form-wrong", "/imageB<enter><esc>s<backspace>1<enter>"),
+        ("form-rebase", "/Snap-2<enter><esc>r"),
+        ("form-export", "/imageB<enter><esc>e<tab>"),
+        ("form-convert", "/Snap-2<enter><esc>x"),
+        ("form-rename", "/sn1<enter><esc><f2>"),
+        ("form-resize", "/Snap-4<enter><esc>:resize<enter>"),
+    ] {
+        let mut stage = Stage::new(80, 24);
+        stage.play(keys);
+        check(name, &stage);
+    }
+}
+
+#[test]
+fn what_the_trash_holds() {
+    let mut stage = Stage::new(110, 24);
+    stage.script.lock().trash =
+        vec![("Snap-1.qcow2".into(), 300 * herd::MIB), ("\u{1b}[31m.img".into(), 212 * herd::MIB)];
+    stage.play("R<idle>");
+    check("trash-counted", &stage);
+    stage.resize(80, 24);
+    stage.play(":trash-restore<enter>");
+    check("form-trash", &stage);
+}
+
+#[test]
+fn palette_and_searches() {
+    for (name, keys) in [
+        ("palette", ":"),
+        ("palette-found", ":shrink"),
+        ("palette-nothing", ":zzz"),
+        ("help-search", "?snapshot"),
+        ("help-nothing", "?zzz"),
+        ("filter-nothing", "/zzz"),
+    ] {
+        let mut stage = Stage::new(80, 24);
+        stage.play(keys);
+        check(name, &stage);
+    }
+}
+
+#[test]
+fn clean_up() {
+    let mut stage = Stage::new(80, 24);
+    stage.play("C<idle>");
+    check("cleanup-unmarked", &stage);
+    stage.play("<down><space><down>P+<idle>");
+    check("cleanup-wishes", &stage);
+    stage.play("<enter><idle>");
+    check("cleanup-plan", &stage);
+    stage.play("<esc>").resize(60, 16);
+    check("cleanup-60x16", &stage);
+    let mut stage = Stage::new(80, 24);
+    stage.script.lock().hazards =
+        vec![Hazard::new(HazardKind::InUse, "Snap-1.qcow2 is held by qemu-system-x86")];
+    stage.play("C<idle><down><space><idle>");
+    check("cleanup-refused", &stage);
+}
+
+#[test]
+fn plans() {
+    let mut stage = Stage::new(100, 24);
+    stage.script.lock().hazards =
+        vec![Hazard::new(HazardKind::InUse, "Snap-1.qcow2 is held by qemu-system-x86")];
+    stage.play("/Snap-2<enter><esc>c<idle>");
+    check("plan-forbidden", &stage);
+    let mut stage = Stage::new(100, 24);
+    stage.play("/Snap-2<enter><esc>d<idle>");
+    check("plan-delete", &stage);
+    stage.resize(60, 16);
+    check("plan-60x16", &stage);
+}
+
+/// A job that waits; the UI that waits for it; how it ended; one that was cut off.
+#[test]
+fn jobs() {
+    let mut stage = Stage::new(80, 24);
+    stage.script.lock().job = Some(herd::half_way(100 * herd::MIB, 1000));
+    stage.play("/Snap-2<enter><esc>c<idle>y<wait:Jobs>w<space><wait:paused>");
+    check("job-paused", &stage);
+    stage.play("<space><wait:copying>qw<wait:quitting when>");
+    check("job-leaving", &stage);
+    stage.play("<esc>");
+    let compared = Compared { views: 3, compared_bytes: 60 * herd::GIB, shared_bytes: 58 * herd::GIB };
+    stage.script.lock().compared = Some(compared);
+    stage.script.lock().outcome = Some(Ok(
+        "committed 392 MiB of Snap-2.qcow2 into Snap-1.qcow2; 1 file in the trash, freed 4 MiB".into(),
+    ));
+    stage.play("<wait:done><idle>");
+    check("done-compared", &stage);
+    let mut stage = Stage::new(80, 24);
+    stage.script.lock().leftovers = vec![herd::interrupted("Snap-2.qcow2")];
+    stage.play("R<idle>/Snap-2<enter><esc>4");
+    check("interrupted", &stage);
+}
+
+#[test]
+fn views_are_opened() {
+    let mut stage = Stage::new(80, 24);
+    stage.script.lock().opening = true;
+    stage.play("/Snap-2<enter><esc><space>/Snap-3<enter><esc>v");
+    check("verify-opening", &stage);
+    stage.script.lock().opening = false;
+    stage.idle();
+}
+
+#[test]
+fn a_folder_that_is_not_there() {
+    let paths = vec!["/nowhere/at/all".into()];
+    let stage = Stage::on_engine(80, 24, Floors::shared(), Shared::default(), paths, &Options::default());
+    check("scan-failed", &stage);
+}
+
+#[test]
+fn the_smallest_and_a_wide_one() {
+    for (name, width, height) in [("main-60x16", 60, 16), ("main-200x60", 200, 60)] {
+        let mut stage = Stage::new(width, height);
+        stage.play("/Snap-2<enter><esc>");
+        check(name, &stage);
+    }
 }

@@ -5,7 +5,25 @@ use super::stage::Stage;
 
 const SIZES: [(u16, u16); 9] =
     [(1, 1), (2, 30), (59, 15), (60, 16), (79, 24), (80, 24), (100, 24), (120, 5), (200, 60)];
-const SCREENS: [&str; 11] = ["", "/sn", "?", "?zzz", "1", "2<idle>", "3", "4", "w", "c<idle>", "c<idle>y"];
+const SCREENS: [&str; 17] = [
+    "",
+    "/sn",
+    "?",
+    "?zzz",
+    "1",
+    "2<idle>",
+    "3",
+    "4",
+    "w",
+    "c<idle>",
+    "c<idle>y",
+    "C<idle>",
+    "C<idle><space>P<idle>",
+    ":",
+    "r",
+    "e",
+    "s",
+];
 
 #[test]
 fn no_size_panics() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cowherd::chain::{Gate, Strips, View, ViewSpec};
 use cowherd::error::{Error, Kind, Result};
 use cowherd::forest::{Forest, ScanOptions};
-use cowherd::job::{Leftover, Phase, Report, Snapshot};
+use cowherd::job::{Compared, Leftover, Phase, Report, Snapshot};
 use cowherd::plan::{Hazard, HazardKind, Judged};
 use cowherd::storage::{Trashed, Watch};
 use cowherd::tui::{self, App, Begun, Engine, Host, Input, Operation, Options, Proposal, Running, Verified};
@@ -27,6 +27,8 @@ pub struct Script {
     pub refusal: Option<String>,
     pub job: Option<Snapshot>,
     pub outcome: Option<std::result::Result<String, Kind>>,
+    /// What the job compared.
+    pub compared: Option<Compared>,
     pub leftovers: Vec<Leftover>,
     /// Names and sizes of what is in the trash.
     pub trash: Vec<(String, u64)>,
@@ -35,6 +37,8 @@ pub struct Script {
     pub started: Vec<(String, Vec<HazardKind>)>,
     pub scans: usize,
     pub copied: Vec<String>,
+    /// The views of a verification cannot be opened yet.
+    pub opening: bool,
     /// What a verification compares.
     pub views: Option<[View; 2]>,
     after: Option<Forest>,
@@ -104,6 +108,9 @@ impl Engine for Shared {
     }
 
     fn verify(&self, _: &[ViewSpec; 2], _: &Gate, begin: &mut dyn FnMut(Begun)) -> Result<Verified> {
+        while self.lock().opening {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let views = self.lock().views.clone();
         let [a, b] = views.ok_or_else(|| Error::new(Kind::InUse, "in use by qemu-system-x86, pid 812"))?;
         let verified = tui::verify_views(&a, &b, begin)?;
@@ -155,7 +162,7 @@ impl Running for FakeJob {
         match script.outcome.take() {
             Some(Ok(summary)) => {
                 script.forest = script.after.take().unwrap_or_default();
-                Ok(Report { summary, ..Report::default() })
+                Ok(Report { summary, compared: script.compared, ..Report::default() })
             }
             Some(Err(kind)) => Err(Error::new(kind, "stopped; every view is as before")),
             None => Err(Error::new(Kind::Internal, "waited too early")),

@@ -39,6 +39,8 @@ pub(super) struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     None,
+    /// All of it stays, whatever is wished.
+    Pinned,
     Some,
     All,
 }
@@ -53,6 +55,8 @@ pub(super) struct Cleaning {
     pub(super) scroll: usize,
     pub(super) height: usize,
     pub(super) goes: BTreeSet<ViewId>,
+    /// What stays, whatever is wished.
+    pub(super) pinned: BTreeSet<ViewId>,
     pub(super) keep_last: Option<usize>,
     /// Days.
     pub(super) older_than: Option<u64>,
@@ -75,6 +79,7 @@ impl Cleaning {
             scroll: 0,
             height: 1,
             goes: BTreeSet::new(),
+            pinned: BTreeSet::new(),
             keep_last: None,
             older_than: None,
             judged: HashMap::new(),
@@ -102,10 +107,8 @@ impl Cleaning {
     /// Marks what the cursor is on, or unmarks it: a snapshot, or an image with all its snapshots.
     pub(super) fn toggle(&mut self) {
         let Some(line) = self.line() else { return };
-        let views: Vec<ViewId> = match line.view.snapshot {
-            Some(_) => vec![line.view.clone()],
-            None => self.views_of(line),
-        };
+        let views = self.views_of(line);
+        self.pinned.retain(|view| !views.contains(view));
         if views.iter().all(|view| self.goes.contains(view)) {
             self.goes.retain(|view| !views.contains(view));
         } else {
@@ -113,20 +116,37 @@ impl Cleaning {
         }
     }
 
+    /// Has what the cursor is on stay whatever is wished, or not any more.
+    pub(super) fn pin(&mut self) {
+        let Some(line) = self.line() else { return };
+        let views = self.views_of(line);
+        if views.iter().all(|view| self.pinned.contains(view)) {
+            self.pinned.retain(|view| !views.contains(view));
+            if self.keep_last.is_some() || self.older_than.is_some() {
+                self.wish();
+            }
+        } else {
+            self.goes.retain(|view| !views.contains(view));
+            self.pinned.extend(views);
+        }
+    }
+
     /// How much of the line goes.
     pub(super) fn mark(&self, line: &Line) -> Mark {
-        let views = match line.view.snapshot {
-            Some(_) => vec![line.view.clone()],
-            None => self.views_of(line),
-        };
+        let views = self.views_of(line);
         match views.iter().filter(|view| self.goes.contains(view)).count() {
+            0 if views.iter().all(|view| self.pinned.contains(view)) => Mark::Pinned,
             0 => Mark::None,
             n if n == views.len() => Mark::All,
             _ => Mark::Some,
         }
     }
 
+    /// A snapshot; or an image with all of its snapshots.
     fn views_of(&self, line: &Line) -> Vec<ViewId> {
+        if line.view.snapshot.is_some() {
+            return vec![line.view.clone()];
+        }
         let node = self.forest.find(&line.view.image).and_then(|id| self.forest.get(id));
         node.map_or_else(Vec::new, |node| ViewId::all(node).collect())
     }
@@ -158,13 +178,15 @@ impl Cleaning {
         let wishes = Wishes { keep_last: self.keep_last, older_than, ..Wishes::default() };
         // No name is looked up, so nothing can be missing.
         self.goes = wishes.going(&self.forest, SystemTime::now()).unwrap_or_default();
+        self.goes.retain(|view| !self.pinned.contains(view));
     }
 
     /// Marks what is free to go; says whether there is anything.
     pub(super) fn propose(&mut self) -> bool {
         let free = self.judged.values().filter(|one| one.standing == Standing::Free);
         let free: Vec<_> = free.filter_map(|one| self.forest.get(self.forest.find(&one.path)?)).collect();
-        let views: Vec<_> = free.into_iter().flat_map(ViewId::all).collect();
+        let views = free.into_iter().flat_map(ViewId::all).filter(|view| !self.pinned.contains(view));
+        let views: Vec<_> = views.collect();
         let any = !views.is_empty();
         self.goes.extend(views);
         any

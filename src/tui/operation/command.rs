@@ -6,8 +6,8 @@ use super::Operation;
 use crate::chain::{StateSpec, ViewSpec};
 use crate::plan::SnapshotRequest;
 
-/// `cowherd ...`, quoted for a shell.
-pub(in crate::tui) fn command(operation: &Operation) -> String {
+/// `cowherd ...`, quoted for a shell; `verify` has it compare what it makes and keeps.
+pub(in crate::tui) fn command(operation: &Operation, verify: bool) -> String {
     let mut line = Line(vec!["cowherd".to_owned()]);
     match operation {
         Operation::Commit { top, base, keep, remove, no_protect } => {
@@ -94,6 +94,9 @@ pub(in crate::tui) fn command(operation: &Operation) -> String {
             }
         }
     }
+    if verify {
+        line.word("--verify").word("full");
+    }
     line.0.join(" ")
 }
 
@@ -160,9 +163,9 @@ mod tests {
     #[test]
     fn names_that_a_shell_would_read_are_quoted() {
         let operation = Operation::Overlay { image: "/x/a b.qcow2".into(), new: "it's.qcow2".into() };
-        assert_eq!(command(&operation), r"cowherd overlay '/x/a b.qcow2' '/x/it'\''s.qcow2'");
+        assert_eq!(command(&operation, false), r"cowherd overlay '/x/a b.qcow2' '/x/it'\''s.qcow2'");
         let request = SnapshotRequest::Delete(StateSpec::Id("3".into()));
         let operation = Operation::Snapshot { image: "/x/a.qcow2".into(), request };
-        assert_eq!(command(&operation), "cowherd snapshot delete /x/a.qcow2 '#3'");
+        assert_eq!(command(&operation, true), "cowherd snapshot delete /x/a.qcow2 '#3' --verify full");
     }
 }

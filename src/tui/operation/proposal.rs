@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::chain::Gate;
+use crate::chain::{Basis, Gate};
 use crate::forest::Forest;
 use crate::job::Recovery;
 use crate::plan::{Hazard, HazardKind, Plan};
@@ -62,6 +62,14 @@ impl Proposal {
         let blank = Plan::blank(operation, before, Gate::closed());
         let plan = Plan { title, undo: undo.to_owned(), after, ..blank };
         Self { plan, steps, work }
+    }
+
+    /// The same with a comparison, by content, of every view that it makes or keeps.
+    pub(in crate::tui) fn compared(self) -> Self {
+        match self.work {
+            Work::Plan => self.plan.compared(Basis::Content).into(),
+            _ => self,
+        }
     }
 
     pub(super) fn hazard(&mut self, kind: HazardKind, message: impl Into<String>) {

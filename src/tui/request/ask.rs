@@ -7,11 +7,12 @@ use super::{Asked, Beside, Field, InTrash, Subject, Value, Verb, propose_names};
 use crate::chain::{StateSpec, ViewSpec};
 use crate::forest::{Forest, Node, NodeId};
 use crate::image::Format;
+use crate::job::Leftover;
 use crate::text::{Shown, human_size};
 
 pub(super) fn fields(verb: Verb, subject: Option<&Subject>, forest: &Forest, beside: &Beside) -> Vec<Field> {
     match verb {
-        Verb::Recover => return vec![interrupted(beside)],
+        Verb::Recover => return vec![interrupted(subject, beside)],
         Verb::Restore => return vec![in_trash(beside)],
         Verb::EmptyTrash | Verb::CleanUp => return Vec::new(),
         _ => {}
@@ -122,19 +123,19 @@ fn below(forest: &Forest, id: NodeId, label: &str, alone: bool) -> Vec<Field> {
     }
 }
 
-/// What an image can be based on: what looks like its own base first.
+/// What an image can be based on: its own chain first, then what looks like its base.
 fn bases(forest: &Forest, id: NodeId) -> Vec<Item> {
     let Some(node) = forest.get(id) else { return Vec::new() };
     let own = forest.ancestors(id);
     let descends = |other: &NodeId| *other == id || forest.ancestors(*other).contains(&id);
     let wanted = node.backing.as_ref().and_then(|backing| backing.format.clone());
-    // Whether it is in the chain already, is of the size, and of the format that is recorded.
+    // Where it is in the chain, whether it is of the size, and of the format that is recorded.
     let fits = |other: &NodeId| {
-        let Some(at) = forest.get(*other) else { return (3, 0) };
+        let far = own.iter().position(|known| known == other).unwrap_or(usize::MAX);
+        let Some(at) = forest.get(*other) else { return (far, 2) };
         let size = at.virtual_size == node.virtual_size;
         let format = wanted.as_deref().is_none_or(|format| format == format_of(at));
-        let far = own.iter().position(|known| known == other);
-        (3 - usize::from(far.is_some()) - usize::from(size) - usize::from(format), far.unwrap_or(0))
+        (far, 2 - usize::from(size) - usize::from(format))
     };
     let mut others: Vec<_> = forest.ids().filter(|other| !descends(other)).collect();
     others.retain(|other| forest.get(*other).is_some_and(|other| other.format.is_some()));
@@ -213,20 +214,24 @@ fn parts(forest: &Forest, id: NodeId, subject: &Subject) -> Vec<Item> {
     items
 }
 
-fn interrupted(beside: &Beside) -> Field {
-    let item = |leftover: &crate::job::Leftover| {
+/// Those on the image itself come first.
+fn interrupted(subject: Option<&Subject>, beside: &Beside) -> Field {
+    let item = |leftover: &Leftover| {
         let note = format!("{} of {} steps done", leftover.done, leftover.steps);
         Item::new(Shown::new(&leftover.title).into_string(), note, Pick::Path(leftover.journal.clone()))
     };
-    let items: Vec<_> = beside.leftovers.iter().map(item).collect();
+    let elsewhere = |job: &&Leftover| !subject.is_some_and(|subject| job.files.contains(&subject.image));
+    let mut jobs: Vec<&Leftover> = beside.leftovers.iter().collect();
+    jobs.sort_by_key(elsewhere);
+    let items: Vec<_> = jobs.into_iter().map(item).collect();
     let asked = if items.len() > 1 { Asked::Before } else { Asked::InPlace };
     Field::choice("journal", "interrupted", items, asked)
 }
 
 fn in_trash(beside: &Beside) -> Field {
     let item = |file: &InTrash| {
-        let why = file.why.as_deref().map(|why| Shown::new(why).into_string()).unwrap_or_default();
-        let note = format!("{}, {why}", human_size(file.disk_size));
+        let why = file.why.as_deref().map(|why| format!(", {}", Shown::new(why))).unwrap_or_default();
+        let note = format!("{}{why}", human_size(file.disk_size));
         Item::new(Shown::path(&file.destination).into_string(), note, Pick::Path(file.path.clone()))
     };
     Field::choice("file", "file", beside.trash.iter().map(item).collect(), Asked::Before)

@@ -96,6 +96,11 @@ impl Verb {
         }
     }
 
+    /// Whether it is about what is selected, and not about a folder.
+    fn is_about_a_row(self) -> bool {
+        !matches!(self, Self::CleanUp | Self::Recover | Self::Restore | Self::EmptyTrash)
+    }
+
     /// The words before a name, in titles: `Rebase Snap-2.qcow2`.
     pub(super) fn title(self) -> &'static str {
         match self {
@@ -193,6 +198,12 @@ pub(super) struct Request {
     goes: BTreeSet<ViewId>,
 }
 
+/// Asked of whatever keeps or makes a view.
+fn verify() -> Field {
+    let label = "verify in full: read every view before and after";
+    Field::toggle("verify", label, Asked::InPlace)
+}
+
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -205,19 +216,26 @@ pub(super) struct Wrong {
 impl Request {
     /// A request with proposed answers.
     pub(super) fn new(verb: Verb, subject: Option<Subject>, forest: &Forest, beside: &Beside) -> Self {
-        let fields = ask::fields(verb, subject.as_ref(), forest, beside);
+        let mut fields = ask::fields(verb, subject.as_ref(), forest, beside);
+        fields.push(verify());
+        let subject = subject.filter(|_| verb.is_about_a_row());
         Self { verb, subject, fields, roots: forest.roots.clone(), goes: BTreeSet::new() }
     }
 
     /// A clean-up of these views.
     pub(super) fn clean_up(goes: BTreeSet<ViewId>, forest: &Forest) -> Self {
-        let (fields, roots) = (Vec::new(), forest.roots.clone());
+        let (fields, roots) = (vec![verify()], forest.roots.clone());
         Self { verb: Verb::CleanUp, subject: None, fields, roots, goes }
     }
 
     /// Whether something has to be asked before it can be planned.
     pub(super) fn asks(&self) -> bool {
         self.fields.iter().any(|field| field.asked != Asked::InPlace)
+    }
+
+    /// Whether every view that is made or kept is to be compared with what it must read.
+    pub(super) fn verifies(&self) -> bool {
+        matches!(self.field("verify"), Some(field) if matches!(field.value, Value::Toggle(true)))
     }
 
     /// The operation that the answers make, or what is wrong with one of them.

@@ -14,15 +14,15 @@ use super::parts;
 use crate::plan::Standing;
 use crate::text::{Shown, human_size};
 
-/// Lines for what the marks come to.
-const SUM: u16 = 7;
 const STANDING: usize = 11;
 const SIZE: usize = 10;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let glyphs = model.glyphs;
     let Some(cleaning) = model.cleaning_mut() else { return };
-    let [top, bottom] = area.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(SUM)]));
+    // What the marks come to leaves room for the marks on a small screen.
+    let sum = (area.height / 3).clamp(5, 7);
+    let [top, bottom] = area.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(sum)]));
     let block = parts::panel(Line::styled(" Clean up ", Theme::TITLE), true, glyphs);
     let inner = block.inner(top).inner(Margin::new(1, 0));
     frame.render_widget(block, top);
@@ -35,8 +35,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
     let names = names_width(cleaning, width);
     frame.render_widget(heading(names, width), head);
     let seen = cleaning.lines.iter().enumerate().skip(cleaning.scroll).take(cleaning.height);
-    let rows: Vec<_> =
-        seen.map(|(i, row)| draw_row(cleaning, row, i == cleaning.cursor, names, width, glyphs)).collect();
+    let rows: Vec<_> = seen.map(|(_, row)| draw_row(cleaning, row, names, width, glyphs)).collect();
     frame.render_widget(Paragraph::new(rows), list);
     if let Some(y) = cleaning.cursor.checked_sub(cleaning.scroll).filter(|y| *y < cleaning.height) {
         let y = list.y + y as u16;
@@ -49,22 +48,25 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
 }
 
 fn wishes_line(cleaning: &Cleaning) -> Line<'static> {
-    let keep = cleaning.keep_last.map_or_else(|| "off".to_owned(), |n| format!("the last {n} of each line"));
-    let age =
-        cleaning.older_than.map_or_else(|| "off".to_owned(), |days| text_fit::count(days as usize, "day"));
+    let last = cleaning.keep_last.map(|n| format!("the last {n} of each line"));
+    let young =
+        cleaning.older_than.map(|days| format!("younger than {}", text_fit::count(days as usize, "day")));
+    let pinned = Some(cleaning.pinned.len()).filter(|n| *n > 0).map(|n| format!("{n} pinned"));
+    let stays: Vec<_> = [last, young, pinned].into_iter().flatten().collect();
+    let stays = if stays.is_empty() { "what is not marked".to_owned() } else { stays.join(", ") };
     Line::from(vec![
-        Span::styled("keep ", Theme::DIM),
-        Span::raw(keep),
-        Span::styled("   younger than ", Theme::DIM),
-        Span::raw(age),
-        Span::styled("   marked ", Theme::DIM),
+        Span::styled("goes ", Theme::DIM),
         Span::raw(text_fit::count(cleaning.goes.len(), "view")),
+        Span::styled("   stays ", Theme::DIM),
+        Span::raw(stays),
     ])
 }
 
 /// Columns that names and what is before them take.
 fn names_width(cleaning: &Cleaning, width: usize) -> usize {
-    let one = |row: &Row| 4 + 2 * row.depth + text_fit::width(Shown::new(&row.name).as_str()) + 3;
+    let snapshot = |row: &Row| 2 * usize::from(row.view.snapshot.is_some());
+    let one =
+        |row: &Row| 4 + 2 * row.depth + snapshot(row) + text_fit::width(Shown::new(&row.name).as_str()) + 2;
     let widest = cleaning.lines.iter().map(one).max().unwrap_or(0);
     widest.clamp(20, (width / 2).max(20))
 }
@@ -80,22 +82,18 @@ fn heading(names: usize, width: usize) -> Line<'static> {
     Line::styled(text_fit::fit(&text, width, ""), Theme::DIM)
 }
 
-fn draw_row(
-    cleaning: &Cleaning,
-    row: &Row,
-    _: bool,
-    names: usize,
-    width: usize,
-    glyphs: Glyphs,
-) -> Line<'static> {
+fn draw_row(cleaning: &Cleaning, row: &Row, names: usize, width: usize, glyphs: Glyphs) -> Line<'static> {
     let (mark, mark_style) = match cleaning.mark(row) {
         Mark::All => ("[x] ", Theme::WARN),
         Mark::Some => ("[-] ", Theme::WARN),
+        Mark::Pinned => ("[=] ", Theme::OK),
         Mark::None => ("[ ] ", Theme::DIM),
     };
-    let snapshot = if row.view.snapshot.is_some() { glyphs.snapshot } else { "" };
-    let name = format!("{}{snapshot}{}", "  ".repeat(row.depth), Shown::new(&row.name));
-    let name = text_fit::left(&text_fit::fit(&name, names.saturating_sub(5), glyphs.cut), names - 4, "");
+    let snapshot = if row.view.snapshot.is_some() { format!("{} ", glyphs.snapshot) } else { String::new() };
+    let indent = "  ".repeat(row.depth);
+    let room = names.saturating_sub(4 + indent.len() + text_fit::width(&snapshot));
+    let name = Shown::new(&row.name).into_string();
+    let name = text_fit::left(&text_fit::fit(&name, room.saturating_sub(1), glyphs.cut), room, "");
     let judged = cleaning.judged.get(&row.view.image).filter(|_| row.view.snapshot.is_none());
     let (standing, style) = judged.map_or(("", Theme::DIM), |one| (one.standing.name(), style(one.standing)));
     let size = row.bytes.map_or_else(String::new, human_size);
@@ -103,6 +101,8 @@ fn draw_row(
     let room = width.saturating_sub(names + STANDING + SIZE + 2);
     Line::from(vec![
         Span::styled(mark, mark_style),
+        Span::raw(indent),
+        Span::styled(snapshot, Theme::SNAPSHOT),
         Span::raw(name),
         Span::styled(text_fit::left(standing, STANDING, ""), style),
         Span::raw(text_fit::right(&size, SIZE, "")),
@@ -126,11 +126,13 @@ fn sums(frame: &mut Frame<'_>, area: Rect, cleaning: &Cleaning, glyphs: Glyphs) 
         (true, _) => nothing_marked(cleaning, width),
         (false, None) => vec![Line::styled("looking for the cheapest safe way", Theme::DIM)],
         (false, Some(sum)) => {
-            let style = if sum.refused { Theme::DANGER } else { Theme::PLAIN };
-            let texts = sum.lines.iter().enumerate();
-            let one = |(i, text): (usize, &String)| {
-                parts::paragraph(text, width, if i == 0 { style.patch(Theme::BOLD) } else { style })
+            let style = |line| match (sum.refused, line) {
+                (true, _) => Theme::DANGER,
+                (false, 0) => Theme::BOLD,
+                (false, _) => Theme::PLAIN,
             };
+            let texts = sum.lines.iter().enumerate();
+            let one = |(i, text): (usize, &String)| parts::paragraph(text, width, style(i));
             texts.flat_map(one).collect()
         }
     };

@@ -137,6 +137,7 @@ fn open(
     }
     let count = match found.len() {
         0 => "nothing is called so".to_owned(),
+        n if n > ITEMS => format!("{} to {} of {n}", from + 1, from + ITEMS),
         n => format!("{n} of {}", choice.items.len()),
     };
     let head = vec![

@@ -53,7 +53,7 @@ fn counts(model: &Model, room: usize) -> Vec<Span<'static>> {
     let trash = model.beside.trash.iter().fold(0_u64, |sum, file| sum.saturating_add(file.disk_size));
     let mut facts = facts(forest, trash);
     // How readily each one is given up: chains, then use, then what is in the trash, then bytes; images and problems stay.
-    for given_up in ["chain", "in use", "reclaimable", "on disk"] {
+    for given_up in ["chain", "in use", "trash", "on disk"] {
         let width: usize = facts.iter().map(|(text, _)| text_fit::width(text) + 3).sum();
         if width > room + 3 {
             facts.retain(|(text, _)| !text.contains(given_up));
@@ -83,7 +83,7 @@ fn facts(forest: &Forest, trash: u64) -> Vec<(String, Style)> {
     }
     facts.push((format!("{} on disk", text_fit::size(disk)), Theme::PLAIN));
     if trash > 0 {
-        facts.push((format!("{} reclaimable", text_fit::size(trash)), Theme::PLAIN));
+        facts.push((format!("{} in the trash", text_fit::size(trash)), Theme::PLAIN));
     }
     if broken > 0 {
         facts.push((text_fit::count(broken, "problem"), Theme::DANGER));

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::action::Action;
-use super::super::jobs::{JobEntry, Outcome};
+use super::super::jobs::{End, JobEntry};
 use super::super::keymap;
 use super::super::model::{Focus, Model};
 use super::super::request::Verb;
@@ -20,13 +20,11 @@ use crate::text::Shown;
 const RESULTS: usize = 2;
 
 /// Lines the strip takes; on the plan screen only a running job is worth them.
-pub(super) fn height(model: &Model, planning: bool) -> u16 {
+pub(super) fn height(model: &Model, planning: bool, columns: u16) -> u16 {
     let running = 2 * u16::from(model.running().is_some());
-    let over = model.jobs.iter().filter(|job| job.outcome.is_some() && !planning);
     let interrupted = u16::from(interrupted(model).is_some() && !planning);
-    let lines = interrupted
-        + running
-        + over.map(|job| 1 + u16::from(remedy(job).is_some())).take(RESULTS).sum::<u16>();
+    let over = if planning { 0 } else { over(model, columns.saturating_sub(4) as usize).len() as u16 };
+    let lines = interrupted + running + over;
     if lines == 0 { 0 } else { lines + 2 }
 }
 
@@ -52,13 +50,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let inner = block.inner(area).inner(Margin::new(1, 0));
     frame.render_widget(block, area);
     let width = inner.width as usize;
-    let over = model.jobs.iter().rev().filter(|job| job.outcome.is_some()).take(RESULTS);
     let mut lines: Vec<_> = model.running().map(|job| running(job, model.glyphs, width)).unwrap_or_default();
     if model.plan_overlay().is_none() {
         lines.extend(interrupted(model).map(|job| cut_off(model, job, width)));
     }
-    lines.extend(over.flat_map(|job| result(job, model.glyphs, width)));
+    lines.extend(over(model, width));
     frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// How the last jobs ended: the last one in full, those before it in a line.
+fn over(model: &Model, width: usize) -> Vec<Line<'static>> {
+    let over = model.jobs.iter().rev().filter(|job| job.outcome.is_some()).take(RESULTS);
+    let told = over.map(|job| result(job, model.glyphs, width)).enumerate();
+    told.flat_map(|(i, lines)| lines.into_iter().take(if i == 0 { usize::MAX } else { 1 })).collect()
 }
 
 /// The first job that was cut off, in whatever process.
@@ -126,35 +130,26 @@ pub(super) fn bar(fraction: f64, columns: usize, glyphs: Glyphs) -> (String, Str
     (done, glyphs.track.repeat(columns.saturating_sub(used)))
 }
 
-fn remedy(job: &JobEntry) -> Option<&str> {
-    match &job.outcome {
-        Some(Outcome::Failed { remedy, .. }) => remedy.as_deref(),
-        _ => None,
-    }
-}
-
 fn result(job: &JobEntry, glyphs: Glyphs, width: usize) -> Vec<Line<'static>> {
-    let (mark, style, text) = match &job.outcome {
-        Some(Outcome::Done(text)) => (glyphs.ok, Theme::OK, text.clone()),
-        Some(Outcome::Stopped(text)) => (glyphs.problem, Theme::WARN, text.clone()),
-        Some(Outcome::Failed { what, .. }) => (glyphs.failed, Theme::DANGER, what.clone()),
-        None => return Vec::new(),
-    };
-    let word = match &job.outcome {
-        Some(Outcome::Done(_)) => "done",
-        Some(Outcome::Stopped(_)) => "stopped",
-        _ => "failed",
+    let Some(outcome) = &job.outcome else { return Vec::new() };
+    let (mark, word, style) = match outcome.end {
+        End::Done => (glyphs.ok, "done", Theme::OK),
+        End::Stopped => (glyphs.problem, "stopped", Theme::WARN),
+        End::Failed => (glyphs.failed, "failed", Theme::DANGER),
     };
     let time = text_fit::clock(job.now.elapsed);
-    let text = text_fit::left(&text, width.saturating_sub(word.len() + time.len() + 6), glyphs.cut);
-    let mut lines = vec![Line::from(vec![
-        Span::styled(format!("{mark} {word}"), style),
-        Span::raw(format!("  {text}")),
-        Span::styled(format!("  {time}"), Theme::DIM),
-    ])];
-    lines.extend(remedy(job).map(|text| {
-        Line::styled(format!("  {}", text_fit::fit(text, width.saturating_sub(2), glyphs.cut)), Theme::DIM)
-    }));
+    // What is said in the end is what one waited for: rather on two lines than cut off.
+    let mark = format!("{mark} {word}  ");
+    let room = width.saturating_sub(time.len() + 2);
+    let most = 2 * room.saturating_sub(text_fit::width(&mark));
+    let text = text_fit::fit(&outcome.line, most, glyphs.cut);
+    let mut lines = parts::item(&mark, style, &text, room, Theme::PLAIN);
+    if let Some(first) = lines.first_mut() {
+        let gap = width.saturating_sub(first.width() + time.len());
+        first.push_span(Span::styled(format!("{}{time}", " ".repeat(gap)), Theme::DIM));
+    }
+    let more = outcome.more.iter().map(|text| text_fit::fit(text, 2 * room.saturating_sub(2), glyphs.cut));
+    lines.extend(more.flat_map(|text| parts::item("  ", Theme::DIM, &text, width, Theme::DIM)));
     lines
 }
 

@@ -41,7 +41,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     }
     let verifying = model.verify_screen().is_some();
     let planning = model.plan_overlay().is_some();
-    let strip = jobs::height(model, planning || verifying);
+    let strip = jobs::height(model, planning || verifying, area.width);
     let [head, body, strip, hint] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(0),

@@ -6,7 +6,7 @@ use super::super::plan_screen::{PlanScreen, Ready};
 use super::super::text_fit;
 use super::super::theme::{Glyphs, Theme};
 use super::{boxes, parts};
-use crate::plan::{Cost, Hazard, HazardKind, HazardSeverity, Plan};
+use crate::plan::{Consent, Cost, Hazard, HazardKind, HazardSeverity, Plan};
 use crate::text::{Shown, human_size};
 
 /// What stands before the name that must be typed.
@@ -132,10 +132,22 @@ fn changes(plan: &Plan, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
 /// A view without the folder that everything here is in.
 fn short(view: &str, plan: &Plan) -> String {
     let below = |root: &std::path::PathBuf| view.strip_prefix(root.to_str()?)?.strip_prefix('/');
-    Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string()
+    let text = Shown::new(plan.before.roots.iter().find_map(below).unwrap_or(view)).into_string();
+    match snapshot_name(view, plan) {
+        Some(name) => format!("{text} ({})", Shown::new(name)),
+        None => text,
+    }
 }
 
-/// The hazards, the worst first. That there is another way is not said twice.
+/// What people call the snapshot that a view names by its id.
+fn snapshot_name<'a>(view: &str, plan: &'a Plan) -> Option<&'a str> {
+    let (image, id) = view.rsplit_once("@#")?;
+    let node = plan.before.get(plan.before.find(image.as_ref())?)?;
+    let snapshot = node.snapshots.iter().find(|one| one.id == id)?;
+    Some(&*snapshot.name).filter(|name| !name.is_empty())
+}
+
+/// The hazards, what forbids it and then the worst first. That there is another way is not said twice.
 fn hazards(plan: &Plan, other_way: bool, width: usize, glyphs: Glyphs) -> Vec<Line<'static>> {
     let title = match plan.forbidden() {
         Some(_) => Line::styled("It cannot be done", Theme::DANGER),
@@ -144,7 +156,8 @@ fn hazards(plan: &Plan, other_way: bool, width: usize, glyphs: Glyphs) -> Vec<Li
     };
     let said = |h: &&Hazard| other_way && h.kind == HazardKind::OtherWay;
     let mut hazards: Vec<&Hazard> = plan.hazards.iter().filter(|h| !said(h)).collect();
-    hazards.sort_by_key(|h| std::cmp::Reverse(h.severity));
+    let forbids = |h: &Hazard| matches!(h.consent(), Consent::Never(_));
+    hazards.sort_by_key(|h| std::cmp::Reverse((forbids(h), h.severity)));
     let mut out = vec![title];
     for hazard in hazards {
         let (mark, style) = match hazard.severity {

@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::super::model::Model;
@@ -118,8 +118,7 @@ fn verdict(verified: &Verified, names: [&str; 2], width: usize, glyphs: Glyphs) 
         true => (glyphs.ok, "identical".to_owned(), Theme::OK),
         false => (glyphs.failed, format!("different in {}", human_size(told.different_bytes)), Theme::DANGER),
     };
-    let style = style.patch(Theme::BOLD);
-    let mut out = vec![Line::styled(format!("{mark} {word}"), style)];
+    let mut out = vec![Line::styled(format!("{mark} {word}"), style.add_modifier(Modifier::BOLD))];
     out.extend(parts::item("  ", Theme::PLAIN, &compared, width, Theme::PLAIN));
     let (a, b) = told.sizes;
     if a != b {

@@ -1,5 +1,8 @@
 //! Every operation, from the key to the files.
 
+use std::path::Path;
+use std::process::Command;
+
 use cowherd::image::Format;
 
 use super::yard::Yard;
@@ -152,7 +155,11 @@ fn going_back_to_a_snapshot_and_to_the_backing_file() {
     stage.play("leaf.qcow2<enter>").play(DONE);
     yard.kept_but(&[]);
     // What others are based on does not change under them.
-    stage.play("<esc>").play(&to("top")).play("jb<wait:It cannot be done>").lacks("Run ]").play("<esc>");
+    stage.play("<esc>").play(&to("top")).play("jb<wait:It cannot be done>").lacks("Run ]");
+    let screen = stage.screen();
+    let place = |text| screen.find(text).unwrap_or_else(|| panic!("no {text:?} on:\n{screen}"));
+    assert!(place("is based on") < place("is lost"), "why not comes first:\n{screen}");
+    stage.play("<esc>");
 
     stage.play("<esc>").play(&to("side")).play("b<wait:Run ]>yside.qcow2<enter>").play(DONE);
     assert_eq!(yard.now("side.qcow2"), yard.was("mid.qcow2"));
@@ -224,6 +231,50 @@ fn compact_and_repair_change_no_view() {
 }
 
 #[test]
+fn what_is_marked_as_used_and_is_not_is_given_back() {
+    let yard = Yard::new();
+    leak(&yard.path("top.qcow2"));
+    let code = || {
+        let checked =
+            Command::new(env!("CARGO_BIN_EXE_cowherd")).arg("check").arg(yard.path("top.qcow2")).output();
+        checked.unwrap().status.code()
+    };
+    assert_eq!(code(), Some(3), "leaks only");
+    let mut stage = yard.stage();
+    stage.play(&to("top")).play(":repair<enter><wait:[ y Run ]>y").play(DONE);
+    assert_eq!(code(), Some(0));
+    yard.kept_but(&[]);
+}
+
+/// Counts one cluster, at the end of a qcow2 with clusters of 4 KiB, that nothing refers to.
+fn leak(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let word = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let (block, cluster) = (word(word(48)), bytes.len().div_ceil(4096));
+    assert!(cluster < 2048, "the first block counts it");
+    bytes[block + 2 * cluster + 1] = 1;
+    bytes.resize(4096 * (cluster + 1), 0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_base_that_becomes_another_format_keeps_its_overlays() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("base")).play("x<wait:Convert base.img>").sees("qcow2").play("<enter>");
+    stage.play("<wait:Run ]><idle>y").play(DONE);
+    assert!(std::fs::read(yard.path("base.img")).unwrap().starts_with(b"QFI\xfb"));
+    yard.kept_but(&[]);
+    stage
+        .play("<esc>")
+        .play(&to("base"))
+        .play("x<wait:Convert base.img>raw<enter><wait:from qcow2 to raw><idle>");
+    stage.play("y").play(DONE);
+    assert_eq!(std::fs::read(yard.path("base.img")).unwrap().len(), 1 << 20);
+    yard.kept_but(&[]);
+}
+
+#[test]
 fn converts_in_place() {
     let yard = Yard::new();
     let mut stage = yard.stage();
@@ -264,4 +315,37 @@ fn a_chain_becomes_the_snapshots_of_one_image() {
     // Each view below it, oldest first: base, mid@sn1, mid, top@sn1, top.
     assert_eq!(yard.snapshots("leaf-all.qcow2").len(), 5);
     yard.kept_but(&[]);
+}
+
+#[test]
+fn what_is_verified_in_full_says_what_was_compared() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("leaf")).play("p<wait:[ y Run ]>").sees("[ ] verify in full");
+    stage.play("Y");
+    stage.play("<shift-tab><shift-tab><space><wait:[x] verify in full><idle>").play("Y");
+    let copied = stage.script.lock().copied.clone();
+    assert!(!copied[0].contains("--verify"), "{copied:?}");
+    assert_eq!(copied[1], format!("{} --verify full", copied[0]));
+    stage.play("y").play(DONE).sees("compared: ").sees("must");
+    assert_eq!(yard.backing("leaf.qcow2"), None);
+    yard.kept_but(&[]);
+
+    // The command that was copied says the same on the command line.
+    let yard = Yard::new();
+    let words = copied[1].split(' ').skip(1).map(|word| match Path::new(word).file_name() {
+        Some(name) if word.starts_with('/') => yard.path(&name.to_string_lossy()).into_os_string(),
+        _ => word.into(),
+    });
+    let done = Command::new(env!("CARGO_BIN_EXE_cowherd")).args(words).arg("--yes").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && said.contains("compared: "), "{said}");
+}
+
+#[test]
+fn what_keeps_no_view_offers_no_comparison() {
+    let yard = Yard::new();
+    let mut stage = yard.stage();
+    stage.play(&to("side")).play("d<wait:[ y Run ]>y").play(DONE);
+    stage.play("<esc>:trash-res<enter><enter><wait:[ Enter Run ]>").lacks("verify in full");
 }
