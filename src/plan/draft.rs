@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rehearse::{self, Meter};
 use super::scene::Scene;
-use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Step, is_one_switch, linked_copy};
+use super::{Copy, CopyMode, Flow, HazardKind, Kept, Plan, Step, ViewId, is_one_switch, linked_copy};
 use super::{kept, named};
 use crate::chain::{Gate, Opener, ViewSpec};
 use crate::error::{Error, Kind, Result};
@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn view_changed(&mut self, path: &Path) {
-        self.plan.views_changed.push(path.to_string_lossy().into_owned());
+        self.view_lost(&ViewId::active(path));
     }
 
     /// Says that `view` must read afterwards as `was`, of `bytes`, does now.
@@ -90,14 +90,11 @@ impl<'a> Draft<'a> {
 
     /// Names all views of an image.
     pub(super) fn views_lost(&mut self, node: &Node) {
-        self.view_changed(&node.path);
-        for snapshot in node.snapshots.iter() {
-            self.view_lost(format!("{}@#{}", node.path.to_string_lossy(), snapshot.id));
-        }
+        self.plan.views_changed.extend(ViewId::all(node).map(|view| view.in_full()));
     }
 
-    pub(super) fn view_lost(&mut self, view: String) {
-        self.plan.views_changed.push(view);
+    pub(super) fn view_lost(&mut self, view: &ViewId) {
+        self.plan.views_changed.push(view.in_full());
     }
 
     /// Rehearses a copy and adds it, unless it turns out to have nothing to do. Says whether it was

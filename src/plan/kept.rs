@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Plan, Step};
+use super::{Plan, Step, ViewId};
 use crate::chain::{Basis, StateSpec, ViewSpec};
 use crate::forest::{Forest, Node, NodeId};
 
@@ -85,9 +85,11 @@ pub(super) fn others(
         let snapshots = node.snapshots.iter().filter(|s| times.get(s.id.as_str()) == Some(&1));
         let states = snapshots.map(|s| (StateSpec::Id(s.id.clone()), s.virtual_size));
         for (state, bytes) in std::iter::once((StateSpec::Active, node.virtual_size)).chain(states) {
-            let path = node.path.to_string_lossy().into_owned();
-            let name = if let StateSpec::Id(id) = &state { format!("{path}@#{id}") } else { path };
-            if !named.contains(name.as_str()) {
+            let view = match &state {
+                StateSpec::Id(id) => ViewId::snapshot(&node.path, id),
+                _ => ViewId::active(&node.path),
+            };
+            if !named.contains(view.in_full().as_str()) {
                 let was = ViewSpec { path: node.path.clone(), state: state.clone(), format: node.format };
                 kept.push(Kept { view: ViewSpec { state, ..after.clone() }, was, bytes });
             }

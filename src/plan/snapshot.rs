@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::draft::{Draft, quoted};
-use super::{HazardKind, Plan, Scene, SnapshotChange, Step};
+use super::{HazardKind, Plan, Scene, SnapshotChange, Step, ViewId};
 use crate::chain::{Chain, Gate, StateSpec, ViewSpec};
 use crate::error::{Error, Kind, Result};
 use crate::forest::Node;
@@ -127,7 +127,7 @@ impl<'a> Opened<'a> {
                 for index in indexes {
                     let id = node.snapshots.get(*index).map_or("", |s| s.id.as_str());
                     draft.hazard(HazardKind::NoUndo, format!("the view {file}@#{} is lost", Shown::new(id)));
-                    draft.view_lost(format!("{}@#{id}", image.display()));
+                    draft.view_lost(&ViewId::snapshot(image, id));
                 }
                 draft.snapshots_gone(image, indexes);
             }

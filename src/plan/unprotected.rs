@@ -3,10 +3,8 @@
 //! Protection stops at the images directly above what changes, because the images on top of those read
 //! through them. Without it the change shows all the way up, until a layer holds the place itself.
 
-use std::path::Path;
-
 use super::draft::Draft;
-use super::{Copy, HazardKind, States};
+use super::{Copy, HazardKind, States, ViewId};
 use crate::chain::{Chain, View};
 use crate::error::{Kind, Result};
 use crate::forest::{Node, NodeId};
@@ -30,10 +28,10 @@ pub(super) fn name_views(draft: &mut Draft<'_>, id: NodeId, fill: &Copy, others:
         };
         if !named.is_empty() {
             any = true;
-            let names: Vec<_> = named.iter().map(|view| Shown::new(view).into_string()).collect();
+            let names: Vec<_> = named.iter().map(|view| Shown::new(&view.in_full()).into_string()).collect();
             let what = format!("not protected, and read something else afterwards: {}", names.join(", "));
             draft.hazard(HazardKind::Unprotected, what);
-            named.into_iter().for_each(|view| draft.view_lost(view));
+            named.iter().for_each(|view| draft.view_lost(view));
         }
         if fill.states != States::Snapshots {
             todo.extend(node.children.iter().filter(|child| !others.contains(child)));
@@ -43,7 +41,7 @@ pub(super) fn name_views(draft: &mut Draft<'_>, id: NodeId, fill: &Copy, others:
 }
 
 /// The views of `node` that read through to what changes below the image that `fill` is for.
-fn changed(draft: &Draft<'_>, node: &Node, fill: &Copy, states: States) -> Result<Vec<String>> {
+fn changed(draft: &Draft<'_>, node: &Node, fill: &Copy, states: States) -> Result<Vec<ViewId>> {
     let opener = draft.opener();
     let chain = opener.open(&node.path)?;
     let source = fill.open(&opener)?;
@@ -82,21 +80,19 @@ fn of(chain: &Chain, states: States) -> impl Iterator<Item = State> + use<> {
     active.into_iter().chain((0..snapshots).map(State::Snapshot))
 }
 
-fn name(node: &Node, state: State) -> Option<String> {
-    Some(match state {
-        State::Active => active(&node.path),
-        State::VmState(_) => return None,
-        State::Snapshot(index) => format!("{}@#{}", active(&node.path), node.snapshots.get(index)?.id),
-    })
+fn name(node: &Node, state: State) -> Option<ViewId> {
+    match state {
+        State::Active => Some(ViewId::active(&node.path)),
+        State::Snapshot(index) => Some(ViewId::snapshot(&node.path, &node.snapshots.get(index)?.id)),
+        State::VmState(_) => None,
+    }
 }
 
-fn active(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-fn all(node: &Node, states: States) -> Vec<String> {
-    let snapshots = if states == States::Active { 0 } else { node.snapshots.len() };
-    let active = (states != States::Snapshots).then_some(State::Active);
-    let states = active.into_iter().chain((0..snapshots).map(State::Snapshot));
-    states.filter_map(|state| name(node, state)).collect()
+fn all(node: &Node, states: States) -> Vec<ViewId> {
+    let wanted = |view: &ViewId| match states {
+        States::Active => view.snapshot.is_none(),
+        States::Snapshots => view.snapshot.is_some(),
+        States::All => true,
+    };
+    ViewId::all(node).filter(wanted).collect()
 }

@@ -28,6 +28,16 @@ impl ViewId {
         Self { image: path.to_path_buf(), snapshot: Some(id.to_owned()) }
     }
 
+    /// With the whole path, as a plan names the views that it changes; untrusted.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let image = self.image.to_string_lossy();
+        match &self.snapshot {
+            None => image.into_owned(),
+            Some(id) => format!("{image}@#{id}"),
+        }
+    }
+
     /// All views of an image, the active state first.
     pub fn all(node: &Node) -> impl Iterator<Item = Self> + '_ {
         let snapshots = node.snapshots.iter().map(|one| Self::snapshot(&node.path, &one.id));

@@ -75,10 +75,7 @@ pub(in crate::tui) fn command(operation: &Operation, verify: bool) -> String {
         Operation::CleanUp { goes } => {
             line.word("cleanup");
             for view in goes {
-                let path = view.image.to_string_lossy();
-                let text =
-                    view.snapshot.as_ref().map_or_else(|| path.to_string(), |id| format!("{path}@#{id}"));
-                line.word("--delete").word(&text);
+                line.word("--delete").word(&view.in_full());
             }
         }
         Operation::Recover { journal, roll_back } => {
