@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::rehearsed::locked;
 use super::{Disk, File, FileId, HostDisk, Rehearsed, Stamp};
 use crate::error::{Error, Kind, Result};
 
@@ -90,10 +91,6 @@ impl Disk for Rehearsal {
 
 fn names_stay() -> Error {
     Error::new(Kind::Internal, "a rehearsal changes no names")
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

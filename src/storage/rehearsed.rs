@@ -11,7 +11,7 @@ use super::rehearsed_ranges::{Kind, Ranges};
 use super::{CopyBuffer, File, FileId, RealFile, copy_range};
 use crate::error::{Error, Kind as Failure, Result};
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -10,12 +10,13 @@
 //! them goes back all the same. The data file of an image that has one is left alone.
 
 use super::compact_map::Map;
-use super::compact_round::{Moved, Outcome, Round};
+use super::compact_round::{Outcome, Round};
 use super::header::INCOMPAT_DIRTY;
 use super::image::Qcow2;
 use super::refcounts::Refcounts;
 use super::repair;
 use crate::error::{Error, Place, Result};
+use crate::image::convert::Seen;
 use crate::image::{Compacted, Files, Repair};
 use crate::storage::{File, holes};
 
@@ -26,11 +27,11 @@ const BLOCK: u64 = 4096;
 
 /// Compacts the image in `files`; `seen` is told of bytes moved, and fails to stop. With `dry` nothing
 /// is written.
-pub fn compact(files: &Files, dry: bool, seen: Moved<'_>) -> Result<Compacted> {
+pub fn compact(files: &Files, dry: bool, seen: Seen<'_>) -> Result<Compacted> {
     compact_by(files, dry, MOST, seen)
 }
 
-fn compact_by(files: &Files, dry: bool, most: u64, seen: Moved<'_>) -> Result<Compacted> {
+fn compact_by(files: &Files, dry: bool, most: u64, seen: Seen<'_>) -> Result<Compacted> {
     let path = files.image.path().to_path_buf();
     let image = Qcow2::open(files.clone())?;
     if image.header.incompatible & INCOMPAT_DIRTY != 0 {
@@ -49,7 +50,7 @@ fn compact_by(files: &Files, dry: bool, most: u64, seen: Moved<'_>) -> Result<Co
     if dry { rehearse(files, &image, most, done) } else { really(files, most, seen, done) }
 }
 
-fn really(files: &Files, most: u64, seen: Moved<'_>, mut done: Compacted) -> Result<Compacted> {
+fn really(files: &Files, most: u64, seen: Seen<'_>, mut done: Compacted) -> Result<Compacted> {
     let file = &*files.image;
     loop {
         let image = Qcow2::open(files.clone())?;

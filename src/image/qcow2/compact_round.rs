@@ -11,6 +11,7 @@ use super::image::Qcow2;
 use super::tables::{L2, read_l2};
 use super::writer::Writer;
 use crate::error::{Error, Kind, Place, Result};
+use crate::image::convert::Seen;
 use crate::image::{Files, State, Written};
 use crate::storage::{CopyBuffer, File, copy_data, holes};
 
@@ -18,9 +19,6 @@ use crate::storage::{CopyBuffer, File, copy_data, holes};
 const BLOCKS: u64 = 16 << 20;
 /// Most bytes copied between two looks at cancel.
 const CHUNK: u64 = 4 << 20;
-
-/// Is told of bytes that were moved, and fails to stop.
-pub(super) type Moved<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 /// Clusters that move: from and to, in order of the first.
 type Moves = Vec<(u64, u64)>;
@@ -152,7 +150,7 @@ impl Round {
     }
 
     /// Does it. Stopping before the flip leaves the image as it was.
-    pub(super) fn run(mut self, seen: Moved<'_>) -> Result<Outcome> {
+    pub(super) fn run(mut self, seen: Seen<'_>) -> Result<Outcome> {
         let path = self.writer.image.file.path().to_path_buf();
         self.copy(seen).at(&path)?;
         self.write_tables().at(&path)?;
@@ -172,7 +170,7 @@ impl Round {
         Ok(Outcome { written: writer.done, end, writer })
     }
 
-    fn copy(&mut self, seen: Moved<'_>) -> Result<()> {
+    fn copy(&mut self, seen: Seen<'_>) -> Result<()> {
         let bits = self.writer.header.cluster_bits;
         let mut copier =
             Copier { buffer: CopyBuffer::default(), dry: self.writer.dry, done: Written::default() };
