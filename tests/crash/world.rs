@@ -71,8 +71,12 @@ impl World {
 
     /// A file that is another in `other`, or is not there.
     pub(crate) fn differs_from(&self, other: &Self) -> Option<&Path> {
-        let bytes = |world: &'_ Self, path: &Path| Some(world.files.get(world.names.get(path)?)?.clone());
-        self.names.keys().map(PathBuf::as_path).find(|path| bytes(self, path) != bytes(other, path))
+        let mut paths = self.names.keys().map(PathBuf::as_path);
+        paths.find(|path| self.bytes(path) != other.bytes(path))
+    }
+
+    fn bytes(&self, path: &Path) -> Option<&[u8]> {
+        self.files.get(self.names.get(path)?).map(Vec::as_slice)
     }
 
     pub(crate) fn hash(&self) -> u64 {
